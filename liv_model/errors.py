@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every error this project raises on purpose: one tree, one form.
+
+A message says what was expected, what was got, and the remedy. Command lines print it on one line and exit
+with code 2; nodes log it (throttled) and go on.
+"""
+
+from __future__ import annotations
+
+
+class LivError(Exception):
+    """A mistake a person can mend: ``what: expected ..., got ...; remedy``.
+
+    Args:
+        what: the thing that is wrong, such as a file, a parameter or a field.
+        expected: what would have been right.
+        got: what was found instead.
+        remedy: what to do about it.
+    """
+
+    def __init__(self, what: str, *, expected: str | None = None, got: object = None, remedy: str | None = None):
+        self.what, self.expected, self.got, self.remedy = what, expected, got, remedy
+        clauses = []
+        if expected is not None:
+            clauses.append(f"expected {expected}")
+        if got is not None:
+            clauses.append(f"got {got}")
+        message = what + (": " + ", ".join(clauses) if clauses else "") + (f"; {remedy}" if remedy else "")
+        super().__init__(" ".join(message.split()))
+
+
+class BundleError(LivError):
+    """A model bundle is missing, altered, or of another format."""
+
+
+class BackendError(LivError):
+    """An inference backend is unknown, not installed, or cannot serve on this machine."""
+
+
+class ImageError(LivError):
+    """A picture or camera message cannot be read as the image it claims to be."""
+
+
+class GoalError(LivError):
+    """A goal is empty, too long, both or neither of text and image."""
+
+
+class MediaError(LivError):
+    """A video, a folder of frames or a bag cannot be read or written."""
+
+
+class DataError(LivError):
+    """Training data is missing, malformed, or not what the configuration asks for."""
+
+
+class ConfigError(LivError):
+    """A setting or parameter is unknown or out of its range."""
