@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LIV on a robot: bundles, encoders, values, rewards and metrics. No ROS, and no torch on the onboard path."""
+"""LIV on a robot: bundles, encoders, values, rewards, metrics. No ROS, no torch on the onboard path."""

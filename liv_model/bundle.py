@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bundle: a folder that holds a trained LIV model and all that is known about it. Training hands it to the robot.
+"""The bundle: a folder that holds a trained LIV model and all that is known about it.
 
-``liv.yaml`` names every other file with its SHA-256, so the digest of ``liv.yaml`` stands for the whole folder:
-``name@digest`` is the identity that every embedding and reward carries.
+Training hands it to the robot. ``liv.yaml`` names every other file with its SHA-256, so the digest of
+``liv.yaml`` stands for the whole folder: ``name@digest`` is the identity that every embedding and reward carries.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
@@ -126,9 +126,7 @@ def seal(folder: str | Path, manifest: dict[str, Any]) -> Bundle:
         manifest: every key of ``liv.yaml`` but ``format`` and ``files``.
     """
     folder = Path(folder)
-    names = sorted(
-        p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST
-    )
+    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
     sealed = {"format": FORMAT, **manifest, "files": {name: sha256(folder / name) for name in names}}
     draft = folder / (MANIFEST + ".part")
     draft.write_text(yaml.safe_dump(sealed, sort_keys=False, allow_unicode=True, width=110), encoding="utf-8")
@@ -138,18 +136,10 @@ def seal(folder: str | Path, manifest: dict[str, Any]) -> Bundle:
 
 def sha256(path: Path) -> str:
     """Hex SHA-256 of a file."""
-    with path.open("rb") as file:
-        return (
-            hashlib.file_digest(file, "sha256").hexdigest()
-            if hasattr(hashlib, "file_digest")
-            else _sha256(file)
-        )
-
-
-def _sha256(file) -> str:  # Python 3.10 has no file_digest
     digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
     return digest.hexdigest()
 
 
@@ -178,9 +168,7 @@ def _parse(folder: Path, text: bytes) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise BundleError(f"{folder / MANIFEST}", expected="YAML", got=error, remedy=_COPY_AGAIN) from error
     if not isinstance(manifest, dict):
-        raise BundleError(
-            f"{folder / MANIFEST}", expected="a mapping", got=type(manifest).__name__, remedy=_COPY_AGAIN
-        )
+        raise BundleError(f"{folder / MANIFEST}", expected="a mapping", got=type(manifest).__name__, remedy=_COPY_AGAIN)
     if manifest.get("format") != FORMAT:
         raise BundleError(
             f"{folder / MANIFEST}",
@@ -233,10 +221,8 @@ def _require_files(folder: Path, files: dict[str, str], verify: bool) -> None:
             )
     for name, expected in files.items():
         path = folder / name
-        if folder.resolve() not in path.resolve().parents and not path.is_symlink():
-            raise BundleError(
-                f"{folder / MANIFEST}", expected="files inside the bundle", got=name, remedy=_COPY_AGAIN
-            )
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise BundleError(f"{folder / MANIFEST}", expected="files inside the bundle", got=name, remedy=_COPY_AGAIN)
         if not path.is_file():
             raise BundleError(str(path), expected="a file", got="none", remedy=_COPY_AGAIN)
         if verify and (got := sha256(path)) != expected:

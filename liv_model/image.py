@@ -42,13 +42,9 @@ class Preprocessing:
         if not isinstance(self.size, int) or not 8 <= self.size <= 1024:
             raise ConfigError("image.size", expected="pixels in 8..1024", got=self.size)
         if self.interpolation not in INTERPOLATIONS:
-            raise ConfigError(
-                "image.interpolation", expected=" | ".join(INTERPOLATIONS), got=self.interpolation
-            )
+            raise ConfigError("image.interpolation", expected=" | ".join(INTERPOLATIONS), got=self.interpolation)
         if self.interpolation == "area" and not self.antialias:
-            raise ConfigError(
-                "image.antialias", expected="true with interpolation 'area'", got=self.antialias
-            )
+            raise ConfigError("image.antialias", expected="true with interpolation 'area'", got=self.antialias)
 
 
 def require_rgb(rgb: np.ndarray, what: str = "image") -> np.ndarray:
@@ -57,9 +53,7 @@ def require_rgb(rgb: np.ndarray, what: str = "image") -> np.ndarray:
         got = f"{rgb.dtype} {rgb.shape}" if isinstance(rgb, np.ndarray) else type(rgb).__name__
         raise ImageError(what, expected="uint8 (H, W, 3)", got=got)
     if not (1 <= rgb.shape[0] <= LARGEST_SIDE and 1 <= rgb.shape[1] <= LARGEST_SIDE):
-        raise ImageError(
-            what, expected=f"sides of 1..{LARGEST_SIDE} pixels", got=f"{rgb.shape[1]}x{rgb.shape[0]}"
-        )
+        raise ImageError(what, expected=f"sides of 1..{LARGEST_SIDE} pixels", got=f"{rgb.shape[1]}x{rgb.shape[0]}")
     return rgb
 
 
@@ -139,9 +133,7 @@ def _resize(rgb: np.ndarray, size: tuple[int, int], preprocessing: Preprocessing
     if preprocessing.antialias and preprocessing.interpolation != "area":
         from PIL import Image
 
-        return np.asarray(
-            Image.fromarray(rgb).resize(size, Image.Resampling[preprocessing.interpolation.upper()])
-        )
+        return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling[preprocessing.interpolation.upper()]))
     import cv2
 
     codes = {"area": cv2.INTER_AREA, "bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The reward: the potential difference S(t) - S(t-1), which sums to S(T) - S(0) over an episode.
+
+Source: Ma et al., ICML 2023 (arXiv 2306.00958), equation 8; potential-based shaping: Ng et al., ICML 1999.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from liv_model.calibration import Calibration
+from liv_model.errors import ConfigError
+from liv_model.value import values
+
+NANOSECONDS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class RewardSample:
+    """What one embedding earned.
+
+    Attributes:
+        step: counts the scored embeddings of the episode from 0.
+        is_first: whether this one begins an episode (RLDS).
+        value: S in [-1, 1].
+        reward: value minus the previous value; 0 at ``is_first``.
+        progress: in [0, 1]; NaN when not calibrated.
+    """
+
+    step: int
+    is_first: bool
+    value: float
+    reward: float
+    progress: float
+
+
+class RewardStream:
+    """Scores the embeddings of one camera against one goal, as they come.
+
+    Since rewards are differences of the values of this stream, they sum to ``value - value at is_first``.
+    """
+
+    def __init__(self, goal: np.ndarray, calibration: Calibration, *, stamp_jitter_s: float = 0.5):
+        """Begin an episode with the next embedding.
+
+        Args:
+            goal: float (D,), unit norm.
+            calibration: how values read as progress.
+            stamp_jitter_s: an embedding whose stamp is equal to or up to this many seconds before the last one
+                is dropped as out of order; one further back begins a new episode (bag loop, simulator reset).
+        """
+        if not stamp_jitter_s >= 0:
+            raise ConfigError("stamp_jitter_s", expected="seconds >= 0", got=stamp_jitter_s)
+        self._goal = np.asarray(goal, np.float64)[None]  # (1, D)
+        self._calibration = calibration
+        self._jitter_ns = round(stamp_jitter_s * NANOSECONDS)
+        self.out_of_order = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new episode with the next embedding."""
+        self._last_ns: int | None = None
+        self._step = 0
+
+    def update(self, embedding: np.ndarray, stamp_ns: int) -> RewardSample | None:
+        """Score one embedding.
+
+        Args:
+            embedding: float (D,), unit norm.
+            stamp_ns: when its image was taken, nanoseconds.
+
+        Returns:
+            The sample, or None when the stamp is out of order (counted in ``out_of_order``).
+        """
+        if self._last_ns is not None and stamp_ns <= self._last_ns:
+            if self._last_ns - stamp_ns <= self._jitter_ns:
+                self.out_of_order += 1
+                return None
+            self.reset()
+        value = float(values(np.asarray(embedding)[None], self._goal)[0, 0])
+        return self._advance(value, stamp_ns)
+
+    def _advance(self, value: float, stamp_ns: int) -> RewardSample:
+        is_first = self._last_ns is None
+        if is_first:
+            self._scale = self._calibration.begun_at(value)
+        reward = 0.0 if is_first else value - self._last_value
+        sample = RewardSample(self._step, is_first, value, reward, self._scale.progress(value))
+        self._last_ns, self._last_value = stamp_ns, value
+        self._step += 1
+        return sample
