@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``liv``: a table from words to the modules that do it, each imported only when called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+
+from liv_model.errors import LivError
+
+# words -> (module with a main(argv) -> int, what it does). The one place that may name all sides.
+COMMANDS = {
+    "reward": ("liv_model.reward_video", "score a video, a folder of frames or a bag for goals, without ROS"),
+    "demo": ("liv_ros.demo", "a live ROS graph over a recording, with the curve at the end"),
+    "bundle": ("liv_model.bundle_command", "show what a bundle holds, and verify it"),
+    "episodes simulate": ("training.simulate", "record episodes of simulated robot arms (Meta-World)"),
+    "train": ("training.train", "train LIV on a store of episodes"),
+    "export": ("training.export", "turn a training run into a bundle for the robot"),
+    "evaluate": ("training.evaluate", "measure how good a bundle's rewards are on held-out episodes"),
+}
+
+MISTAKE, INTERRUPTED = 2, 128 + signal.SIGINT
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Dispatch a command line; returns the exit code: 0, 2 for a user's mistake, 130 for Ctrl-C."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help"):
+        print(_help())
+        return 0
+    name = next((n for n in COMMANDS if words[: len(n.split())] == n.split()), None)
+    if name is None:
+        return _mistake(f"liv: expected one of {', '.join(COMMANDS)}, got {' '.join(words[:2])!r}; see `liv --help`")
+    try:
+        return _load(name)(words[len(name.split()) :])
+    except LivError as error:
+        return _mistake(f"liv {name}: {error}")
+    except KeyboardInterrupt:
+        print(f"liv {name}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # `liv ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _load(name: str):
+    module = COMMANDS[name][0]
+    try:
+        return importlib.import_module(module).main
+    except ModuleNotFoundError as error:
+        needs = {"training": "a checkout with `make train-env`", "liv_ros": "a sourced ROS 2 with liv_ros built"}
+        remedy = needs.get(module.split(".")[0], "install the package")
+        raise LivError(
+            f"module {error.name!r}", expected="installed", got="missing", remedy=f"this needs {remedy}"
+        ) from error
+
+
+def _mistake(message: str) -> int:
+    print(message, file=sys.stderr)
+    return MISTAKE
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    rows = "\n".join(f"  liv {name:<{width}}  {what}" for name, (_, what) in COMMANDS.items())
+    return (
+        "liv: how far has the robot come with the task?\n\n"
+        f"{rows}\n\n`liv COMMAND --help` tells the rest. On the robot: `ros2 launch liv_ros reward.launch.py`."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
