@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parameters that describe themselves and refuse what is out of their range."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.node import Node
+
+from liv_model.errors import ConfigError
+
+
+def parameter(
+    node: Node,
+    name: str,
+    default: Any,
+    description: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """Declare a read-only parameter and return its value.
+
+    Args:
+        node: whose parameter it is.
+        name: of the parameter.
+        default: used where none is given; its type is the parameter's type.
+        description: what it does, with its unit.
+        least: smallest value allowed.
+        most: largest value allowed.
+        choices: the texts allowed; empty = any.
+
+    Raises:
+        ConfigError: the value given is of another type or out of range.
+    """
+    descriptor = ParameterDescriptor(
+        description=description + (f" ({' | '.join(choices)})" if choices else ""), read_only=True
+    )
+    if least is not None and most is not None:
+        if isinstance(default, int):
+            descriptor.integer_range = [IntegerRange(from_value=int(least), to_value=int(most))]
+        else:
+            descriptor.floating_point_range = [FloatingPointRange(from_value=float(least), to_value=float(most))]
+    expected = f"{least}..{most}" if least is not None else f"{type(default).__name__}"
+    try:
+        value = node.declare_parameter(name, default, descriptor).value
+    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+        given = node._parameter_overrides.get(name)
+        raise ConfigError(
+            f"parameter {name}", expected=expected, got=repr(given.value) if given else error, remedy=description
+        ) from error
+    if choices and value not in choices:
+        raise ConfigError(f"parameter {name}", expected=" | ".join(choices), got=repr(value))
+    return value
+
+
+def camera_names(node: Node) -> list[str]:
+    """Declare and return ``cameras``: names that stand in topics, at least one, none twice."""
+    names = parameter(node, "cameras", ["camera"], "names of the cameras; outputs are <name>/embedding, <name>/reward")
+    valid = all(name and name.replace("_", "a").isalnum() and not name[0].isdigit() for name in names)
+    if not names or not valid or len(set(names)) != len(names):
+        raise ConfigError("parameter cameras", expected="distinct names of letters, digits and _", got=list(names))
+    return list(names)

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""reward_node: embeddings and the active goal in, rewards out. Arithmetic on small vectors; holds no model."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from liv_model.reward import RewardStream
+from liv_ros.diagnostics import OK, WARN, Diagnostics
+from liv_ros.messages import LATCHED_QOS, STREAM_QOS, calibration_from_message, reward_message, stamp_ns
+from liv_ros.msg import ActiveGoal, Embedding, Reward
+from liv_ros.parameters import camera_names, parameter
+from liv_ros.run import run_node
+
+
+@dataclass
+class Episode:
+    """One camera's rewards for one goal: the stream, and from which embedding on it counts."""
+
+    goal: ActiveGoal
+    stream: RewardStream
+    first_sequence: int
+
+    def accepts(self, embedding: Embedding) -> bool:
+        """Whether an embedding may be scored here: same model and activation, and not from before the goal."""
+        return (
+            embedding.model == self.goal.model
+            and embedding.activation == self.goal.activation
+            and embedding.sequence >= self.first_sequence
+            and len(embedding.data) == len(self.goal.embedding)
+        )
+
+
+class RewardNode(Node):
+    """Scores every camera's embeddings against the active goal."""
+
+    def __init__(self) -> None:
+        super().__init__("reward_node")
+        self._jitter_s = parameter(
+            self,
+            "stamp_jitter_s",
+            0.5,
+            "stamps up to this far back (s) are dropped as out of order, larger steps back begin a new episode",
+            least=0.0,
+            most=60.0,
+        )
+        self._names = camera_names(self)
+        self._goal: ActiveGoal | None = None
+        self._episodes: dict[str, Episode] = {}
+        self._counts = {"rewards": 0, "embeddings not of the active goal": 0, "stamps out of order": 0}
+        self._publishers_by_camera = {
+            name: self.create_publisher(Reward, f"{name}/reward", STREAM_QOS) for name in self._names
+        }
+        self.create_subscription(ActiveGoal, "active_goal", self._on_goal, LATCHED_QOS)
+        for name in self._names:
+            self.create_subscription(
+                Embedding, f"{name}/embedding", lambda message, name=name: self._on_embedding(name, message), STREAM_QOS
+            )
+        self.create_service(Trigger, "reset", self._on_reset)
+        self._diagnostics = Diagnostics(self, self._health)
+
+    def _on_goal(self, goal: ActiveGoal) -> None:
+        """Begin an episode on every camera."""
+        self._goal = goal if goal.goal.id else None
+        first = dict(zip(goal.cameras, goal.first_sequence, strict=True))
+        vector = np.asarray(goal.embedding, np.float32)
+        calibration = calibration_from_message(goal)
+        self._episodes = {
+            name: Episode(goal, RewardStream(vector, calibration, stamp_jitter_s=self._jitter_s), first.get(name, 0))
+            for name in (self._names if self._goal else ())
+        }
+
+    def _on_embedding(self, camera: str, embedding: Embedding) -> None:
+        episode = self._episodes.get(camera)
+        if episode is None or not episode.accepts(embedding):
+            self._counts["embeddings not of the active goal"] += 1
+            return
+        sample = episode.stream.update(np.asarray(embedding.data, np.float32), stamp_ns(embedding.header))
+        if sample is None:
+            self._counts["stamps out of order"] += 1
+            return
+        self._publishers_by_camera[camera].publish(reward_message(embedding, episode.goal.goal.id, sample))
+        self._counts["rewards"] += 1
+
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        for episode in self._episodes.values():
+            episode.stream.reset()
+        response.success = bool(self._episodes)
+        response.message = "" if self._episodes else "no goal is active; set one first"
+        return response
+
+    def _health(self) -> tuple[bytes, str, dict[str, object]]:
+        values: dict[str, object] = {"goal": self._goal.goal.id if self._goal else "none", **self._counts}
+        if self._goal is None:
+            return WARN, "no goal", values
+        return OK, "scoring", values
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the node."""
+    return run_node(RewardNode, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
