@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from liv_model.errors import ConfigError, DataError
+from training.augment import AugmentConfig, augment, draw_crop
+from training.episodes import EpisodeStore
+from training.sampler import (
+    Sampler,
+    SamplerConfig,
+    sample_episode,
+    sample_subclip,
+    training_texts,
+)
+from training.tasks import load_tasks
+
+
+@pytest.mark.parametrize("length", [3, 4, 10, 300])
+def test_subclips_stay_in_bounds(length):
+    rng = np.random.default_rng(length)
+    for _ in range(500):
+        s = sample_subclip(length, rng)
+        assert 0 <= s.first < s.last < length
+        assert s.first <= s.now < s.after <= s.last
+        assert s.after == s.now + 1
+        assert max(0, int(0.95 * length) - 1) <= s.text < length
+
+
+def test_subclip_distributions_are_those_of_the_release():
+    rng, length, n = np.random.default_rng(0), 40, 20000
+    draws = np.array([sample_subclip(length, rng) for _ in range(n)])
+    first, last, now, _, text = draws.T
+    assert np.bincount(first, minlength=length - 2) == pytest.approx(np.full(length - 2, n / 38), rel=0.25)
+    # given o_0, o_T is uniform after it, and k uniform between the two
+    assert ((last - first - 1) / (length - first - 2)).mean() == pytest.approx(0.5, abs=0.01)
+    spans = last - first
+    assert ((now - first) / np.maximum(spans - 1, 1))[spans > 5].mean() == pytest.approx(0.5, abs=0.01)
+    assert set(text) == {37, 38, 39}
+    assert np.bincount(text)[37:] == pytest.approx(np.full(3, n / 3), rel=0.05)
+
+
+def test_whole_episodes():
+    rng = np.random.default_rng(0)
+    draws = [sample_episode(10, rng) for _ in range(3000)]
+    assert {(s.first, s.last, s.text) for s in draws} == {(0, 9, 9)}
+    counts = np.bincount([s.now for s in draws])
+    assert counts == pytest.approx(np.full(9, 3000 / 9), rel=0.2)
+    assert all(s.after == s.now + 1 for s in draws)
+
+
+def test_training_texts_never_hold_out_paraphrases():
+    for name, words in load_tasks().items():
+        texts = training_texts(name, words.text)
+        assert texts[0] == words.text
+        assert not set(texts) & set(words.held_out)
+    assert training_texts("drawer-open", "a text of someone's own") == ("a text of someone's own",)
+    assert training_texts("no-such-task", "do it") == ("do it",)
+
+
+def test_one_crop_for_all_frames():
+    rng = np.random.default_rng(0)
+    gradient = np.broadcast_to(np.arange(64, dtype=np.uint8)[None, :, None], (64, 64, 3))
+    frames = np.stack([gradient] * 5)
+    out = augment(frames, AugmentConfig(scale=(0.3, 0.5), colour=0.2), rng)
+    assert out.shape == frames.shape and out.dtype == np.uint8
+    assert all(np.array_equal(out[0], f) for f in out[1:])
+    assert not np.array_equal(out[0], frames[0])
+    assert np.array_equal(augment(frames, AugmentConfig(scale=(1.0, 1.0)), rng), frames)
+
+
+def test_crops_keep_the_asked_area():
+    rng = np.random.default_rng(1)
+    config = AugmentConfig(scale=(0.2, 1.0))
+    areas = []
+    for _ in range(2000):
+        top, left, h, w = draw_crop(112, 112, config, rng)
+        assert 0 <= top <= 112 - h and 0 <= left <= 112 - w
+        areas.append(h * w / 112**2)
+    assert min(areas) > 0.19 and max(areas) <= 1.0
+    assert 0.5 < np.mean(areas) < 0.6  # large crops of odd shape do not fit, and are drawn again
+
+
+def test_batches_depend_on_seed_and_step_only(squares):
+    store = EpisodeStore(squares / "train")
+
+    def batch(seed, step):
+        return Sampler(store, (), SamplerConfig(), AugmentConfig(), seed).batch(step, 6)
+
+    one, same = batch(0, 5), batch(0, 5)
+    assert np.array_equal(one.images, same.images) and one.texts == same.texts
+    assert one.images.shape == (5, 6, 32, 32, 3) and one.labels.shape == (6,)
+    assert not np.array_equal(one.images, batch(0, 6).images)
+    assert not np.array_equal(one.images, batch(1, 5).images)
+    for text, label, number in zip(one.texts, one.labels, one.episodes, strict=True):
+        assert text == store.records[number].text
+        assert text == sorted({r.text for r in store.records})[label]
+
+
+def test_only_successes_of_the_asked_tasks(squares):
+    store = EpisodeStore(squares / "held_out")
+    sampler = Sampler(store, ("red-left",), SamplerConfig(), AugmentConfig(), 0)
+    assert {(store.records[i].task, store.records[i].outcome) for i in sampler.episodes} == {
+        ("red-left", "success")
+    }
+    with pytest.raises(DataError, match="no-such-task"):
+        Sampler(store, ("no-such-task",), SamplerConfig(), AugmentConfig(), 0)
+
+
+def test_bad_settings_are_refused():
+    for wrong in (lambda: SamplerConfig(kind="x"), lambda: SamplerConfig(alpha=2.0)):
+        with pytest.raises(ConfigError):
+            wrong()
+    for wrong in ({"scale": (0.5, 0.2)}, {"ratio": (0.0, 1.0)}, {"colour": 1.0}):
+        with pytest.raises(ConfigError):
+            AugmentConfig(**wrong)

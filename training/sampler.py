@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which five frames of an episode, and which text, one training sample is made of.
+
+Index functions are pure and draw from the generator they are given. A whole batch is a function of
+(seed, step), so that a run cut in two sees the same batches as the whole run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from liv_model.errors import ConfigError, DataError
+from training.augment import AugmentConfig, augment
+from training.episodes import EpisodeStore
+from training.tasks import load_tasks
+
+SHORTEST_EPISODE = 3
+
+
+class FiveFrames(NamedTuple):
+    """Frame numbers within an episode, in the order of :func:`liv_model.objective.liv_loss`."""
+
+    first: int
+    last: int
+    now: int
+    after: int
+    text: int
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """How frames are drawn.
+
+    Attributes:
+        kind: "subclips" (released pre-training) or "episodes" (released fine-tuning).
+        alpha: the frame paired with the text is drawn from ``int(alpha * length) - 1`` on; sub-clips only.
+        paraphrase: probability that a text is one of the task's training paraphrases, not its instruction.
+    """
+
+    kind: str = "subclips"
+    alpha: float = 0.95
+    paraphrase: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse settings out of their range."""
+        if self.kind not in ("subclips", "episodes"):
+            raise ConfigError("sampler.kind", expected='"subclips" or "episodes"', got=self.kind)
+        for name in ("alpha", "paraphrase"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ConfigError(f"sampler.{name}", expected="a number in [0, 1]", got=getattr(self, name))
+
+
+def sample_subclip(length: int, rng: np.random.Generator, alpha: float = 0.95) -> FiveFrames:
+    """A random sub-clip of an episode of ``length`` >= 3 frames (as the released pre-training draws it).
+
+    o_0 is uniform in [0, length - 2), o_T in (o_0, length), k in [o_0, o_T), and o_text in
+    [int(alpha * length) - 1, length) of the whole episode.
+    """
+    first = int(rng.integers(0, length - 2))
+    last = int(rng.integers(first + 1, length))
+    now = int(rng.integers(first, last))
+    text = int(rng.integers(max(0, int(alpha * length) - 1), length))
+    return FiveFrames(first, last, now, now + 1, text)
+
+
+def sample_episode(length: int, rng: np.random.Generator) -> FiveFrames:
+    """A whole episode: first and last frame, k uniform, the text with the last frame (released fine-tuning)."""
+    now = int(rng.integers(0, length - 1))
+    return FiveFrames(0, length - 1, now, now + 1, length - 1)
+
+
+def training_texts(task: str, text: str) -> tuple[str, ...]:
+    """The ways training may say a task: those of the table, or the episode's own text where it has none."""
+    words = load_tasks().get(task)
+    return words.training_texts if words is not None and words.text == text else (text,)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one training step reads.
+
+    Attributes:
+        images: uint8 (5, B, S, S, 3), frames in the order of ``FiveFrames``.
+        texts: B texts.
+        labels: int64 (B,), equal for videos of one instruction, however it is said.
+        episodes: int64 (B,), numbers in the store.
+    """
+
+    images: np.ndarray
+    texts: list[str]
+    labels: np.ndarray
+    episodes: np.ndarray
+
+
+class Sampler:
+    """Batches from the successful episodes of a store.
+
+    Args:
+        store: where the frames are.
+        tasks: names to use; empty for all of the store.
+        config: how frames are drawn.
+        augmentation: how pictures are changed.
+        seed: of everything drawn.
+
+    Raises:
+        DataError: no successful episode of a task, or one of fewer than 3 frames.
+    """
+
+    def __init__(
+        self,
+        store: EpisodeStore,
+        tasks: Sequence[str],
+        config: SamplerConfig,
+        augmentation: AugmentConfig,
+        seed: int,
+    ):
+        self._store, self._config, self._augmentation, self._seed = store, config, augmentation, seed
+        successes = store.select(outcome="success")
+        present = sorted({store.records[i].task for i in successes})
+        missing = sorted(set(tasks) - set(present))
+        if missing or not present:
+            raise DataError(
+                f"episode store {store.path}",
+                expected="successful episodes of every task",
+                got=f"none of {', '.join(missing) or 'any'}",
+                remedy="simulate them, or name other tasks",
+            )
+        self.tasks = tuple(tasks) or tuple(present)
+        self.episodes = [i for i in successes if store.records[i].task in self.tasks]
+        for i in self.episodes:
+            if store.records[i].count < SHORTEST_EPISODE:
+                raise DataError(
+                    f"episode {i} of {store.path}",
+                    expected=f"at least {SHORTEST_EPISODE} frames",
+                    got=store.records[i].count,
+                )
+        instructions = sorted({store.records[i].text for i in self.episodes})
+        self._label = {text: n for n, text in enumerate(instructions)}
+
+    @property
+    def texts(self) -> list[str]:
+        """Every text that a batch can hold, sorted."""
+        records = (self._store.records[i] for i in self.episodes)
+        return sorted({text for record in records for text in training_texts(record.task, record.text)})
+
+    def batch(self, step: int, size: int) -> Batch:
+        """The batch of step ``step``: ``size`` episodes drawn uniformly with replacement."""
+        rng = np.random.default_rng([self._seed, step])
+        numbers = rng.choice(self.episodes, size=size)
+        side = self._store.height
+        images = np.empty((5, size, side, side, 3), np.uint8)
+        texts, labels = [], []
+        for row, number in enumerate(numbers):
+            record = self._store.records[number]
+            frames = self._store.frames[[record.start + i for i in self._draw(record.count, rng)]]
+            images[:, row] = augment(frames, self._augmentation, rng)
+            texts.append(self._say(record.task, record.text, rng))
+            labels.append(self._label[record.text])
+        return Batch(images, texts, np.array(labels, np.int64), numbers)
+
+    def _draw(self, length: int, rng: np.random.Generator) -> FiveFrames:
+        if self._config.kind == "episodes":
+            return sample_episode(length, rng)
+        return sample_subclip(length, rng, self._config.alpha)
+
+    def _say(self, task: str, text: str, rng: np.random.Generator) -> str:
+        others = training_texts(task, text)[1:]
+        say_otherwise = rng.random() < self._config.paraphrase
+        return others[rng.integers(len(others))] if others and say_otherwise else text
