@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One Meta-World scene: the simulated arm at one task, and pictures of it.
+
+Needs ``metaworld`` and an offscreen OpenGL. Rendering is in software (OSMesa) unless MUJOCO_GL says otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from liv_model.errors import DataError
+from training.tasks import task as find_task
+
+CONTROL_STEP_S = 0.0125
+STEP_LIMIT = 400
+DEFAULT_CAMERA = "corner2"
+# The stock cameras stand far off, half the picture is floor. This is where the community puts corner2.
+CAMERA_POSITIONS_M = {"corner2": (0.75, 0.075, 0.7)}
+
+Act = Callable[[np.ndarray, int], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What the scene did while the arm acted.
+
+    Attributes:
+        qpos: float64 (N + 1, nq), joint positions at the start and after each of N control steps.
+        mocap_pos: float64 (N + 1, nmocap, 3), metres.
+        success_step: the first control step (from 1) after which the task counted as done; None if none did.
+    """
+
+    qpos: np.ndarray
+    mocap_pos: np.ndarray
+    success_step: int | None
+
+    @property
+    def steps(self) -> int:
+        """Number of control steps N."""
+        return len(self.qpos) - 1
+
+
+def load_simulator() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Import the simulator: Meta-World's environment and policy classes by versioned task name.
+
+    Raises:
+        DataError: metaworld is not installed, or nothing can be rendered offscreen.
+    """
+    backend = os.environ.setdefault("MUJOCO_GL", "osmesa")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import mujoco
+            from metaworld.env_dict import ALL_V3_ENVIRONMENTS
+            from metaworld.policies import ENV_POLICY_MAP
+
+            mujoco.GLContext(16, 16).free()
+    except ModuleNotFoundError as error:
+        raise DataError(
+            "Meta-World simulator",
+            expected="the Python packages metaworld and packaging",
+            got=f"no module {error.name}",
+            remedy="pip install 'metaworld>=3.1' packaging",
+        ) from error
+    except Exception as error:  # each GL loader fails in its own way when its library is not there
+        raise DataError(
+            "offscreen rendering",
+            expected=f"an OpenGL for MUJOCO_GL={backend}",
+            got=repr(error),
+            remedy="apt install libosmesa6 and set MUJOCO_GL=osmesa (or libegl1 and MUJOCO_GL=egl with a GPU)",
+        ) from error
+    # The scripted policies ask for more than the arm can do and say so at every step; that is how they work.
+    warnings.filterwarnings("ignore", message="Constant.s. may be too high")
+    return ALL_V3_ENVIRONMENTS, ENV_POLICY_MAP
+
+
+def scripted_policy(task: str) -> Any:
+    """A fresh scripted policy for a task: ``get_action(observation (39,)) -> float32 (4,)``, x y z gripper."""
+    _, policies = load_simulator()
+    return policies[f"{find_task(task).name}-v3"]()
+
+
+class Scene:
+    """A freshly reset scene of one task. The same task, seed and actions give the same rollout.
+
+    Args:
+        task: unversioned name.
+        seed: what the places of the objects are drawn from.
+    """
+
+    def __init__(self, task: str, seed: int):
+        environments, _ = load_simulator()
+        self.words = find_task(task)
+        self._env = env = environments[f"{task}-v3"]()
+        env._partially_observable = False
+        # Cached while the goal was hidden, it would clip the goal in every observation to zero.
+        env.__dict__.pop("sawyer_observation_space", None)
+        env._set_task_called = True
+        env._freeze_rand_vec = False
+        env.seeded_rand_vec = True
+        env.seed(seed)
+        self._observation, _ = env.reset()
+
+    def roll_out(self, act: Act, steps: int, after_success: int | None = None) -> Rollout:
+        """Act for ``steps`` control steps, or until ``after_success`` steps after the task was first done.
+
+        Args:
+            act: (observation float64 (39,), step from 0) -> action (4,), each within [-1, 1].
+            steps: at most this many control steps of ``CONTROL_STEP_S``.
+            after_success: None: success does not end the rollout.
+        """
+        env, observation, success_step = self._env, self._observation, None
+        qpos, mocap_pos = [env.data.qpos.copy()], [env.data.mocap_pos.copy()]
+        for step in range(steps):
+            action = np.clip(act(observation.copy(), step), -1, 1).astype(np.float32)
+            observation, _, _, _, info = env.step(action)
+            qpos.append(env.data.qpos.copy())
+            mocap_pos.append(env.data.mocap_pos.copy())
+            if success_step is None and info["success"]:
+                success_step = step + 1
+            if success_step and after_success is not None and step + 1 >= success_step + after_success:
+                break
+        return Rollout(np.array(qpos), np.array(mocap_pos), success_step)
+
+    def render(self, rollout: Rollout, steps: Sequence[int], camera: str, height: int, width: int) -> np.ndarray:
+        """Pictures of the scene at these control steps of a rollout made in it: uint8 (len(steps), H, W, 3) RGB.
+
+        Small pictures are rendered at twice the size and halved by area: sharper than multisampling, and closer
+        to what a camera image looks like once it has been brought to the network's size.
+        """
+        import mujoco
+
+        model, data = self._env.model, self._env.data
+        scale = 2 if max(height, width) <= 256 else 1
+        camera_id = _prepare(model, camera, scale, (height, width), marker=self.words.marker)
+        frames = np.empty((len(steps), height, width, 3), np.uint8)
+        with mujoco.Renderer(model, height * scale, width * scale) as renderer:
+            for frame, step in zip(frames, steps, strict=True):
+                data.qpos[:], data.mocap_pos[:] = rollout.qpos[step], rollout.mocap_pos[step]
+                mujoco.mj_forward(model, data)
+                renderer.update_scene(data, camera=camera_id)
+                picture = renderer.render()
+                if data.cam_xmat[camera_id].reshape(3, 3)[2, 1] < 0:  # the camera's up points down
+                    picture = picture[::-1, ::-1]
+                frame[:] = cv2.resize(np.ascontiguousarray(picture), (width, height), interpolation=cv2.INTER_AREA)
+        return frames
+
+
+def _prepare(model: Any, camera: str, scale: int, size: tuple[int, int], marker: bool) -> int:
+    """Set up camera, quality and markers in a MuJoCo model; returns the camera's id."""
+    names = [model.camera(number).name for number in range(model.ncam)]
+    if camera not in names:
+        raise DataError("camera", expected=f"one of {', '.join(names)}", got=repr(camera))
+    camera_id = names.index(camera)
+    if camera in CAMERA_POSITIONS_M:
+        model.cam_pos[camera_id] = CAMERA_POSITIONS_M[camera]
+    model.vis.global_.offheight, model.vis.global_.offwidth = (scale * side for side in size)
+    # Measured with OSMesa at 224 px: 4096 px shadows cost twice the frame, multisampling as much again.
+    model.vis.quality.shadowsize = 1024 if scale == 2 else 4096
+    model.vis.quality.offsamples = 0 if scale == 2 else 4
+    # Coloured dots show where the goal is: a camera would not see them, and they would give the goal away.
+    for site in range(model.nsite):
+        if not (marker and model.site(site).name.startswith("goal")):
+            model.site_rgba[site, 3] = 0
+    return camera_id
