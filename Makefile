@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make` lists the targets. Each one makes what it needs first: `make demo` works in a fresh clone.
+SHELL := bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help env train-env build demo test test-full lint fix bench clean
+
+PYTHON ?= python3
+# How the simulator draws without a screen: osmesa (on the CPU), or egl.
+MUJOCO_GL ?= osmesa
+export PYTHON MUJOCO_GL GOAL VIDEO
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target what; do \
+		printf '  make %-9s %s\n' "$$target" "$$what"; done
+
+env: ## the environment: .venv with ROS wheels, or .venv-ros where a ROS 2 is sourced (PYTHON=...)
+	@scripts/env
+
+build: env ## the ROS package into install/ (no-op when nothing changed)
+	@scripts/build
+
+demo: build ## live rewards for the shipped recording (GOAL="close the drawer" VIDEO=my.mp4)
+	@scripts/run liv demo $${GOAL:+--goal "$$GOAL"} $${VIDEO:+--video "$$VIDEO"} $(ARGS)
+
+train-env: env ## adds what training needs: torch, Meta-World, ONNX (scripts/run liv train --help)
+	@scripts/env train
+
+test: build ## the tests, without the long ones (ARGS="-k goal")
+	@scripts/env train test
+	@scripts/run python3 -m pytest -m "not slow and not gpu and not launch and not checkpoint" $(ARGS)
+
+test-full: build ## all tests that this machine can run
+	@scripts/env train test
+	@scripts/run python3 -m pytest $(ARGS)
+
+lint: ## ruff check and ruff format --check
+	@scripts/lint
+
+fix: ## mends what ruff can mend
+	@scripts/lint --fix
+
+bench: build ## the speed of this machine: medians and ratios
+	@scripts/run python3 -m bench $(ARGS)
+
+clean: ## removes environments, builds and the demo's output
+	rm -rf .venv .venv-ros .venv-lint build install log demo_out
