@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Skips, with the reason, tests of what this machine does not have. Which tests are asked for is the Makefile's matter."""
+
+from __future__ import annotations
+
+import ctypes.util
+import importlib.util
+import os
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+
+
+def _lacks_module(*names: str) -> str | None:
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    return f"no module {', '.join(missing)}" if missing else None
+
+
+def _lacks_ros() -> str | None:
+    return _lacks_module("rclpy") or (
+        None if importlib.util.find_spec("liv_ros.msg") else "liv_ros is not built or not sourced (make build)"
+    )
+
+
+def _lacks_simulation() -> str | None:
+    if os.environ.get("MUJOCO_GL", "osmesa") == "osmesa" and ctypes.util.find_library("OSMesa") is None:
+        return "no OSMesa library (apt-get install libosmesa6, or MUJOCO_GL=egl)"
+    return _lacks_module("metaworld")
+
+
+def _lacks_gpu() -> str | None:
+    return None if os.path.exists("/dev/nvidiactl") else "no NVIDIA GPU"
+
+
+LACKS: dict[str, Callable[[], str | None]] = {
+    "ros": cache(_lacks_ros),
+    "simulation": cache(_lacks_simulation),
+    "gpu": cache(_lacks_gpu),
+    "launch": cache(lambda: _lacks_module("launch_ros", "ros2cli")),
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker, lacks in LACKS.items():
+        if item.get_closest_marker(marker) and (reason := lacks()):
+            pytest.skip(reason)
