@@ -11,6 +11,7 @@ import argparse
 import json
 import math
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -318,6 +319,7 @@ def _begin(config: TrainConfig, store: EpisodeStore, sampler: Sampler, folder: P
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer_fit.write(folder / checkpoint.TOKENIZER, config.network.text.vocabulary)
     about = {
+        "commit": _commit(),
         "tasks": list(sampler.tasks),
         "episodes": len(sampler.episodes),
         "episodes_in_store": len(store),
@@ -327,12 +329,24 @@ def _begin(config: TrainConfig, store: EpisodeStore, sampler: Sampler, folder: P
     (folder / checkpoint.CONFIG).write_text(dump(config))
 
 
+def _commit() -> str:
+    """The commit of this code, "+changes" where tracked files differ from it, "unknown" outside a checkout."""
+    root = Path(__file__).parents[1]
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True).stdout
+
+    try:
+        changes = git("status", "--porcelain", "--untracked-files=no", "training", "liv_model")
+        return git("rev-parse", "HEAD").strip() + ("+changes" if changes else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
 def _require_same(config: TrainConfig, folder: Path) -> None:
     path = folder / checkpoint.CONFIG
     if not path.is_file():
-        raise DataError(
-            f"run folder {folder}", expected="a run to resume", got="none", remedy="leave out --resume"
-        )
+        raise DataError(f"run folder {folder}", expected="a run to resume", got="none", remedy="leave out --resume")
     if path.read_text() != dump(config):
         raise ConfigError(
             str(path),
@@ -374,13 +388,9 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--data", type=Path, required=True, help="episode store to learn from")
-    parser.add_argument(
-        "--validation", type=Path, help="episode store of other seeds, to choose the best step by"
-    )
+    parser.add_argument("--validation", type=Path, help="episode store of other seeds, to choose the best step by")
     parser.add_argument("-o", "--out", type=Path, required=True, help="run folder")
-    parser.add_argument(
-        "--config", type=Path, help="YAML settings (default: metaworld.yaml, or the run's own)"
-    )
+    parser.add_argument("--config", type=Path, help="YAML settings (default: metaworld.yaml, or the run's own)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's last checkpoint")
     return parser.parse_args(argv)
@@ -390,9 +400,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run ``liv train``."""
     arguments = _parse(argv)
     own = arguments.out / checkpoint.CONFIG
-    config = load(
-        arguments.config or (own if arguments.resume and own.exists() else DEFAULT_CONFIG), arguments.set
-    )
+    config = load(arguments.config or (own if arguments.resume and own.exists() else DEFAULT_CONFIG), arguments.set)
     if config.threads:
         torch.set_num_threads(config.threads)
     store = EpisodeStore(arguments.data)

@@ -103,9 +103,7 @@ def test_batches_depend_on_seed_and_step_only(squares):
 def test_only_successes_of_the_asked_tasks(squares):
     store = EpisodeStore(squares / "held_out")
     sampler = Sampler(store, ("red-left",), SamplerConfig(), AugmentConfig(), 0)
-    assert {(store.records[i].task, store.records[i].outcome) for i in sampler.episodes} == {
-        ("red-left", "success")
-    }
+    assert {(store.records[i].task, store.records[i].outcome) for i in sampler.episodes} == {("red-left", "success")}
     with pytest.raises(DataError, match="no-such-task"):
         Sampler(store, ("no-such-task",), SamplerConfig(), AugmentConfig(), 0)
 

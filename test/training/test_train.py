@@ -30,9 +30,7 @@ def weights(out):
 
 
 def test_a_run_learns_and_leaves_a_whole_folder(squares, tmp_path):
-    assert (
-        train.main(arguments(squares, tmp_path / "run", settings=["threads=2", "steps=40", "batch=12"])) == 0
-    )
+    assert train.main(arguments(squares, tmp_path / "run", settings=["threads=2", "steps=40", "batch=12"])) == 0
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
     assert len(losses) == 40
@@ -58,9 +56,7 @@ def test_a_run_cut_in_two_equals_the_whole_run(squares, tmp_path, monkeypatch):
     assert checkpoint.load(tmp_path / "cut" / "last.pt")["step"] == 3
     monkeypatch.setattr(train.Trainer, "advance", advance)
     again = [
-        a
-        for a in arguments(squares, tmp_path / "cut", "--resume", settings=[])
-        if a not in ("--config", str(TUTORIAL))
+        a for a in arguments(squares, tmp_path / "cut", "--resume", settings=[]) if a not in ("--config", str(TUTORIAL))
     ]
     assert train.main(again) == 0
     whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
