@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -22,6 +23,7 @@ from liv_model.errors import LivError
 
 Meta = TypeVar("Meta")
 Job = Callable[[dict[str, int]], Any]
+_TIMINGS_KEPT = 1000
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ class EncoderWorker(Generic[Meta]):
         on_embedding: called on the worker's thread as ``(camera, meta, sequence, embedding float32 (D,))``;
             ``sequence`` counts the embeddings of each camera from 0.
         on_refused: called on the worker's thread as ``(camera, error)`` for a bad frame.
+
+    Attributes:
+        counts: what became of the frames, by camera.
+        encode_ms: wall times of the latest ``encode_images`` calls.
     """
 
     def __init__(
@@ -73,6 +79,7 @@ class EncoderWorker(Generic[Meta]):
         self._next_sequence: dict[str, int] = {}
         self._closed = False
         self.counts: dict[str, CameraCounts] = {}
+        self.encode_ms: deque[float] = deque(maxlen=_TIMINGS_KEPT)
         self._thread = threading.Thread(target=self._run, name="liv_encoder", daemon=True)
         self._thread.start()
 
@@ -138,12 +145,14 @@ class EncoderWorker(Generic[Meta]):
                 self._refuse(camera, error)
         if not squares:
             return
+        begin_s = perf_counter()
         try:
             embeddings = self._encoder.encode_images(np.stack(squares))
         except Exception as error:  # a failing device must not take the thread, and with it the goals, away
             for camera in cameras:
                 self._refuse(camera, error if isinstance(error, LivError) else LivError(f"encoder: {error}"))
             return
+        self.encode_ms.append((perf_counter() - begin_s) * 1e3)
         for camera, embedding in zip(cameras, embeddings, strict=True):
             sequence = self._next_sequence.get(camera, 0)
             self._next_sequence[camera] = sequence + 1

@@ -3,5 +3,5 @@
 
 from pkgutil import extend_path
 
-# In a checkout this folder has no msg/ and srv/: they are in the liv_ros that the build installed, further down sys.path.
+# In a checkout this folder has no msg/ and srv/: those are in the installed liv_ros, further down sys.path.
 __path__ = extend_path(__path__, __name__)

@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import sys
-import time
 import uuid
-from collections import deque
 
 import numpy as np
 from rclpy.node import Node
@@ -30,8 +28,6 @@ from liv_ros.msg import Embedding
 from liv_ros.parameters import camera_names, parameter
 from liv_ros.run import run_node
 
-_TIMINGS_KEPT = 1000
-
 
 class EncoderNode(Node):
     """Encodes the latest frame of every camera, and goals, on one thread that owns the device."""
@@ -46,7 +42,6 @@ class EncoderNode(Node):
         self._encoder = open_encoder(self._bundle, backend, device, threads)
         self._encoder.encode_images(np.zeros((1, self._bundle.image.size, self._bundle.image.size, 3), np.uint8))
         self._activation = uuid.uuid4().hex[:12]
-        self._encode_ms: deque[float] = deque(maxlen=_TIMINGS_KEPT)
         self._worker = EncoderWorker(self._encoder, self._on_embedding, self._on_refused)
         resolver = GoalResolver(self._bundle, self._encoder)
         self._goals = GoalInput(self, resolver, self._bundle.identity, self._activation, self._worker.submit)
@@ -63,17 +58,13 @@ class EncoderNode(Node):
 
     def _on_image(self, camera: str, message: Image | CompressedImage) -> None:
         """Hand a frame to the worker; what it costs to read it is spent there, and only if it is not replaced."""
-        self._worker.offer(
-            camera,
-            PendingFrame(lambda: to_square(to_rgb(message), self._bundle.image), (message.header, time.monotonic())),
-        )
+        frame = PendingFrame(lambda: to_square(to_rgb(message), self._bundle.image), message.header)
+        self._worker.offer(camera, frame)
 
-    def _on_embedding(self, camera: str, meta: tuple[Header, float], sequence: int, embedding: np.ndarray) -> None:
-        header, received_s = meta
+    def _on_embedding(self, camera: str, header: Header, sequence: int, embedding: np.ndarray) -> None:
         self._embeddings[camera].publish(
             embedding_message(header, camera, self._bundle.identity, self._activation, sequence, embedding)
         )
-        self._encode_ms.append((time.monotonic() - received_s) * 1e3)
 
     def _on_refused(self, camera: str, error: LivError) -> None:
         self._last_refusal = f"{camera}: {error}"
@@ -90,9 +81,8 @@ class EncoderNode(Node):
             "goals refused": self._goals.refused,
             "last goal refused": self._goals.last_refusal,
         }
-        values.update(
-            {f"arrival to embedding {k} (ms)": v for k, v in percentiles(np.asarray(self._encode_ms), 50, 99).items()}
-        )
+        timings = percentiles(np.asarray(self._worker.encode_ms), 50, 99)
+        values.update({f"encode {name} (ms)": value for name, value in timings.items()})
         for camera in self._cameras:
             values.update(self._camera_health(camera))
         values["last frame refused"] = self._last_refusal

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``liv demo``: a recording scored live by a real ROS graph, in processes of its own over DDS, and what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from liv_model.bundle import Bundle
+from liv_model.errors import MediaError
+from liv_model.folders import shipped
+from liv_model.goal import Goal
+from liv_model.media import open_media
+
+FAST_DDS_PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
+RECORDING = "examples/open_drawer"
+GOAL = "open the drawer"
+
+_EXAMPLES = """examples:
+  liv demo
+  liv demo --goal "close the drawer" --video my.mp4
+  liv demo --video bag/ --topic /camera/image_raw --output scored
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line."""
+    arguments = _parser().parse_args(argv)
+    media = open_media(arguments.video or shipped(RECORDING), topic=arguments.topic)
+    bundle = Bundle.load(arguments.bundle or shipped("models/metaworld"))
+    Goal(arguments.goal)  # an empty one is said here, before anything starts
+    output = _make_output(Path(arguments.output))
+    isolate()
+    from liv_ros.demo_graph import play  # rclpy reads the environment that isolate() has set
+    from liv_ros.demo_report import report
+
+    run = play(media, arguments.goal, bundle, output)
+    summary = report(output, media, run, arguments.goal, bundle)
+    if arguments.json:
+        print(json.dumps(summary, indent=2))
+    else:
+        print(json.dumps(summary, indent=2), f"\nLook at {output}/reward.png", file=sys.stderr)
+    return 0
+
+
+def isolate() -> None:
+    """Keep the graph to this machine and apart from any other, with room for images in shared memory."""
+    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    os.environ.pop("ROS_LOCALHOST_ONLY", None)
+    os.environ.setdefault(FAST_DDS_PROFILE, str(shipped("config/fastdds.xml")))
+
+
+def _make_output(folder: Path) -> Path:
+    """An empty folder: a demo's own earlier one is replaced, anything else is left alone."""
+    if folder.exists():
+        is_ours = folder.is_dir() and ((folder / "log").is_dir() or not any(folder.iterdir()))
+        if not is_ours:
+            raise MediaError(str(folder), expected="no such folder, or one of an earlier demo", got="something else")
+        shutil.rmtree(folder)
+    try:
+        (folder / "log").mkdir(parents=True)
+    except OSError as error:
+        raise MediaError(str(folder), expected="a folder to write into", got=error.strerror) from error
+    return folder
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="liv demo",
+        description="Score a recording live through ROS 2 nodes; bag, curve and summary in the output folder.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--goal", default=GOAL, help=f"the goal in words (default: {GOAL!r})")
+    parser.add_argument("--video", help="video, folder of frames or bag (default: the shipped recording)")
+    parser.add_argument("--topic", help="camera topic, for a bag with several")
+    parser.add_argument("--bundle", help="model bundle (default: the shipped models/metaworld)")
+    parser.add_argument("-o", "--output", default="demo_out", help="folder to write into (default: demo_out)")
+    parser.add_argument("--json", action="store_true", help="print the summary on standard output")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

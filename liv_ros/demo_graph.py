@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo's ROS graph: four nodes in processes of their own, and one here that watches the rewards come in."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+from liv_model.bundle import Bundle
+from liv_model.errors import LivError
+from liv_model.media import Media
+from liv_ros.demo_console import Console
+from liv_ros.messages import LATCHED_QOS, STREAM_QOS, stamp_ns
+from liv_ros.msg import ActiveGoal, Reward
+
+CAMERA = "camera"
+NAMESPACE = "/liv"
+IMAGES = "/camera/image/compressed"
+RECORDED = (IMAGES, f"{NAMESPACE}/active_goal", f"{NAMESPACE}/{CAMERA}/embedding", f"{NAMESPACE}/{CAMERA}/reward")
+READY_WITHIN_S = 60.0
+QUIET_S = 1.0
+
+
+@dataclass(frozen=True)
+class ReceivedReward:
+    """A reward as it came in.
+
+    Attributes:
+        message: the Reward.
+        latency_ms: from the image's stamp to its receipt here.
+    """
+
+    message: Reward
+    latency_ms: float
+
+
+class Watcher(Node):
+    """Receives the active goal, the rewards, and how long the encoder says it takes."""
+
+    def __init__(self) -> None:
+        super().__init__("demo", namespace=NAMESPACE)
+        self.goal: ActiveGoal | None = None
+        self.rewards: list[ReceivedReward] = []
+        self.encode_ms: dict[str, float] = {}
+        self.create_subscription(ActiveGoal, "active_goal", self._on_goal, LATCHED_QOS)
+        self.create_subscription(Reward, f"{CAMERA}/reward", self._on_reward, STREAM_QOS)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+
+    def _on_goal(self, goal: ActiveGoal) -> None:
+        self.goal = goal
+
+    def _on_reward(self, reward: Reward) -> None:
+        now_ns = self.get_clock().now().nanoseconds
+        self.rewards.append(ReceivedReward(reward, (now_ns - stamp_ns(reward.header)) / 1e6))
+
+    def _on_diagnostics(self, array: DiagnosticArray) -> None:
+        values = {pair.key: pair.value for status in array.status for pair in status.values}
+        if "encode p50 (ms)" in values:
+            self.encode_ms = {name: float(values[f"encode {name} (ms)"]) for name in ("p50", "p99")}
+
+
+class NodeProcess:
+    """One node in a process of its own; its output goes to a log."""
+
+    def __init__(self, name: str, parameters: dict[str, str], log_folder: Path):
+        self.name = name
+        self._log = log_folder / f"{name}.log"
+        given = [word for key, value in parameters.items() for word in ("-p", f"{key}:={value}")]
+        command = [sys.executable, "-m", f"liv_ros.{name}", "--ros-args", "-r", f"__ns:={NAMESPACE}", *given]
+        with self._log.open("wb") as log:
+            # a session of its own: Ctrl-C reaches the demo alone, which then stops its nodes in order
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
+
+    def require_running(self) -> None:
+        """Raise the node's own last words if it ended before its time."""
+        if not self.is_running:
+            lines = self._log.read_text(errors="replace").strip().splitlines() or ["no output"]
+            raise LivError(f"{self.name} ended", got=lines[-1], remedy=f"see {self._log}")
+
+    def stop(self) -> None:
+        """Interrupt the process and wait for it; kill it if it does not listen."""
+        if self.is_running:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@dataclass(frozen=True)
+class LiveRun:
+    """What was seen of a recording that was played through the graph.
+
+    Attributes:
+        rewards: as they were received.
+        encode_ms: p50 and p99 of the encoder's own time, as it told on /diagnostics.
+    """
+
+    rewards: list[ReceivedReward]
+    encode_ms: dict[str, float]
+
+
+def play(media: Media, goal: str, bundle: Bundle, output: Path) -> LiveRun:
+    """Play a recording through the graph, show the rewards as they come, and record a bag into ``output/bag``."""
+    with ExitStack() as stack:
+        rclpy.init(args=[])
+        stack.callback(rclpy.try_shutdown)
+        watcher = Watcher()
+        executor = SingleThreadedExecutor()
+        executor.add_node(watcher)
+        console = stack.enter_context(Console(goal, media))
+
+        def start(name: str, **parameters: str) -> NodeProcess:
+            process = NodeProcess(name, parameters, output / "log")
+            stack.callback(process.stop)
+            return process
+
+        encoder = start(
+            "encoder_node",
+            bundle=str(bundle.path),
+            goal=_quoted(goal),
+            state_folder=str(output / "log"),
+            **{"camera.topic": IMAGES, "camera.transport": "compressed"},
+        )
+        nodes = [encoder, start("reward_node")]
+        nodes.append(start("recorder_node", output=str(output / "bag"), topics="[" + ",".join(RECORDED) + "]"))
+        _wait_until_ready(watcher, executor, nodes)
+        video = start("video_node", topic=IMAGES, transport="compressed", wait_for_subscribers="2", **_source(media))
+        _watch(watcher, executor, console, [*nodes, video], video)
+        return LiveRun(watcher.rewards, watcher.encode_ms)
+
+
+def _source(media: Media) -> dict[str, str]:
+    return {"video": str(media.path), **({"bag_topic": media.topic} if media.topic else {})}
+
+
+def _quoted(text: str) -> str:
+    """A text as a YAML string, so that a goal like ``123`` or ``yes`` stays one."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _wait_until_ready(watcher: Watcher, executor: SingleThreadedExecutor, nodes: list[NodeProcess]) -> None:
+    """Wait for the goal and for the reward and embedding topics to be connected from end to end."""
+    deadline = time.monotonic() + READY_WITHIN_S
+    rewards, embeddings = f"{NAMESPACE}/{CAMERA}/reward", f"{NAMESPACE}/{CAMERA}/embedding"
+    while True:
+        executor.spin_once(timeout_sec=0.05)
+        for node in nodes:
+            node.require_running()
+        # reward: recorder and this node listen; embedding: recorder and reward_node
+        connected = watcher.count_subscribers(rewards) >= 2 and watcher.count_subscribers(embeddings) >= 2
+        if watcher.goal is not None and connected and watcher.count_publishers(rewards):
+            return
+        if time.monotonic() > deadline:
+            raise LivError(
+                "the graph", expected=f"ready within {READY_WITHIN_S:.0f} s", got="not", remedy="see the logs"
+            )
+
+
+def _watch(watcher, executor, console: Console, nodes: list[NodeProcess], video: NodeProcess) -> None:
+    """Show rewards as they come, until the video has ended and nothing more comes."""
+    shown, last = 0, time.monotonic()
+    while video.is_running or time.monotonic() - last < QUIET_S:
+        executor.spin_once(timeout_sec=0.05)
+        for node in nodes:
+            if node is not video:
+                node.require_running()
+        if len(watcher.rewards) > shown:
+            shown, last = len(watcher.rewards), time.monotonic()
+            console.show(shown, watcher.rewards[-1].message, watcher.rewards[-1].latency_ms)
+    if not watcher.rewards:
+        raise LivError("the demo", expected="rewards", got="none", remedy="see the logs beside the bag")
