@@ -87,7 +87,7 @@ def open_media(path: str | Path, *, topic: str | None = None, rate_hz: float = F
 def _video(path: Path):
     import cv2
 
-    cv2.setLogLevel(0)  # what is wrong is said by the MediaError below
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wrong is said by the MediaError below
     capture = cv2.VideoCapture(str(path))
     if not capture.isOpened():
         raise MediaError(

@@ -155,9 +155,7 @@ class CnnTower(nn.Module):
         super().__init__()
         vision = config.vision
         if len(vision.widths) != len(vision.blocks) or not vision.widths:
-            raise ConfigError(
-                "network.vision", expected="as many blocks as widths", got=(vision.widths, vision.blocks)
-            )
+            raise ConfigError("network.vision", expected="as many blocks as widths", got=(vision.widths, vision.blocks))
         channels = vision.widths[0]
         layers: list[nn.Module] = [
             nn.Conv2d(3, vision.stem, 3, 2, 1, bias=False),

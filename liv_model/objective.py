@@ -128,9 +128,7 @@ def _residual(now: Tensor, after: Tensor, goal: Tensor, gamma: float) -> Tensor:
     return -(REWARD + gamma * v_after - v_now)  # (B,)
 
 
-def info_nce(
-    images: Tensor, texts: Tensor, *, temperature: float = 1.0, labels: Tensor | None = None
-) -> Tensor:
+def info_nce(images: Tensor, texts: Tensor, *, temperature: float = 1.0, labels: Tensor | None = None) -> Tensor:
     """Symmetric InfoNCE over the B x B cosines: the mean of the row and the column cross entropy.
 
     Args:
@@ -184,16 +182,10 @@ def liv_loss(
     first, last, now, after, text_frame = images.unbind(0)  # each (B, D)
     if permutations is None:
         permutations = draw_permutations(2 * config.negatives, len(texts), generator)  # (2n, B)
-    vision = vip_loss(
-        first, now, after, last, gamma=config.gamma, permutations=permutations[: config.negatives]
-    )
-    language = vip_loss(
-        first, now, after, texts, gamma=config.gamma, permutations=permutations[config.negatives :]
-    )
+    vision = vip_loss(first, now, after, last, gamma=config.gamma, permutations=permutations[: config.negatives])
+    language = vip_loss(first, now, after, texts, gamma=config.gamma, permutations=permutations[config.negatives :])
     contrast = info_nce(
         text_frame, texts, temperature=config.temperature, labels=labels if config.mask_same_text else None
     )
-    total = (
-        config.weight_vision * vision + config.weight_language * language + config.weight_contrast * contrast
-    )
+    total = config.weight_vision * vision + config.weight_language * language + config.weight_contrast * contrast
     return LivTerms(total, vision, language, contrast)

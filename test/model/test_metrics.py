@@ -59,9 +59,7 @@ def test_success_auc_table():
 
 
 def test_goal_discrimination_table():
-    scores = np.array(
-        [[0.9, 0.1, 0.2], [0.5, 0.5, 0.1], [0.4, 0.3, 0.0], [np.nan, 0.1, 0.2], [0.2, 0.2, 0.2]]
-    )
+    scores = np.array([[0.9, 0.1, 0.2], [0.5, 0.5, 0.1], [0.4, 0.3, 0.0], [np.nan, 0.1, 0.2], [0.2, 0.2, 0.2]])
     truth = np.array([0, 1, 2, 0, 1])
     assert metrics.top1(scores, truth) == pytest.approx([1, 0, 0, 0, 0])
     expected = [(0.9 - 0.15) / 0.8, (0.5 - 0.3) / 0.4, -0.35 / 0.4, 0.0, 0.0]

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bundle made for tests: untrained, tiny, but real ONNX graphs and a real tokenizer."""
+
+import numpy as np
+import pytest
+import tokenizers
+
+from liv_model import bundle as bundles
+
+onnx = pytest.importorskip("onnx")
+
+TEXTS = ("open the drawer", "close the drawer", "open the door", "press the button")
+SIZE, DIM, LENGTH = 16, 8, 8
+
+
+def _tokenizer():
+    words = sorted({word for text in TEXTS for word in text.split()})
+    vocabulary = {"<pad>": 0, "<unk>": 1, **{word: index + 2 for index, word in enumerate(words)}}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    return tokenizer
+
+
+def _graph(nodes, inputs, output, constants):
+    helper = onnx.helper
+    graph = helper.make_graph(
+        nodes,
+        "test",
+        [inputs],
+        [helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, ["B", DIM])],
+        [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+def _vision(generator):
+    """embedding = normalise(mean over the picture of (pixel @ W))."""
+    helper = onnx.helper
+    nodes = [
+        helper.make_node("Cast", ["image"], ["floats"], to=onnx.TensorProto.FLOAT),
+        helper.make_node("Reshape", ["floats", "flat"], ["rows"]),
+        helper.make_node("MatMul", ["rows", "weights"], ["projected"]),
+        helper.make_node("LpNormalization", ["projected"], ["embedding"], axis=-1, p=2),
+    ]
+    image = helper.make_tensor_value_info("image", onnx.TensorProto.UINT8, ["B", SIZE, SIZE, 3])
+    weights = generator.normal(size=(SIZE * SIZE * 3, DIM)).astype(np.float32)
+    return _graph(nodes, image, "embedding", {"flat": np.array([-1, SIZE * SIZE * 3]), "weights": weights})
+
+
+def _text(generator):
+    """embedding = normalise(sum over positions of a table's rows)."""
+    helper = onnx.helper
+    nodes = [
+        helper.make_node("Gather", ["table", "tokens"], ["looked_up"]),
+        helper.make_node("ReduceSum", ["looked_up", "axis"], ["summed"], keepdims=0),
+        helper.make_node("LpNormalization", ["summed"], ["embedding"], axis=-1, p=2),
+    ]
+    tokens = helper.make_tensor_value_info("tokens", onnx.TensorProto.INT64, ["B", LENGTH])
+    table = generator.normal(size=(64, DIM)).astype(np.float32)
+    table[0] = 0
+    return _graph(nodes, tokens, "embedding", {"axis": np.array([1]), "table": table})
+
+
+def make_bundle(folder, seed=0, **changes):
+    folder.mkdir(parents=True)
+    generator = np.random.default_rng(seed)
+    onnx.save(_vision(generator), folder / "vision.onnx")
+    onnx.save(_text(generator), folder / "text.onnx")
+    _tokenizer().save(str(folder / "tokenizer.json"))
+    opposites = {TEXTS[0]: TEXTS[1], TEXTS[1]: TEXTS[0]}
+    instructions = [
+        {"text": text, "task": text, "opposite": opposites.get(text), "paraphrases": [], "start": 0.1, "goal": 0.6}
+        for text in TEXTS
+    ]
+    manifest = {
+        "name": "test",
+        "dim": DIM,
+        "image": {"size": SIZE, "interpolation": "area", "antialias": True},
+        "tokenizer": {"file": "tokenizer.json", "context_length": LENGTH},
+        "precision": "fp32",
+        "network": {},
+        "instructions": instructions,
+        "image_goal": 0.9,
+        "familiarity": 0.95,
+        "task_state": {"stall_s": 2.0, "hold_s": 0.5, "success_progress": 0.9},
+        "samples": {},
+        "provenance": {},
+        **changes,
+    }
+    return bundles.seal(folder, manifest)
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory):
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "test")
