@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import time
 from pathlib import Path
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rosidl_runtime_py.utilities import get_message
 
 from liv_model.bags import BagWriter
 from liv_model.errors import ConfigError
@@ -58,13 +58,19 @@ class RecorderNode(Node):
         def write(cdr: bytes) -> None:
             self._bag.write(topic, msgtype, time.time_ns(), cdr)
 
-        self.create_subscription(get_message(msgtype), topic, write, qos, raw=True)
+        self.create_subscription(_message_class(msgtype), topic, write, qos, raw=True)
         self.get_logger().info(f"recording {topic} ({msgtype})")
 
     def destroy_node(self) -> None:
         """Finish the bag."""
         self._bag.close()
         super().destroy_node()
+
+
+def _message_class(msgtype: str) -> type:
+    """The class of a type such as ``std_msgs/msg/String``; rosidl_runtime_py, which can do this, has no wheel."""
+    package, _, name = msgtype.split("/")
+    return getattr(importlib.import_module(f"{package}.msg"), name)
 
 
 def main(argv: list[str] | None = None) -> int:
