@@ -26,9 +26,7 @@ def square_episode(task: str, seed: int, *, success: bool = True) -> Episode:
     frames = np.full((length, SIDE, SIDE, 3), 90, np.uint8)
     offset = rng.integers(-2, 3, 2)
     for t in range(length):
-        place = (
-            12 + offset + np.array(direction) * reach * (2 * t / (length - 1) - 1) * (1 if success else 0.3)
-        )
+        place = 12 + offset + np.array(direction) * reach * (2 * t / (length - 1) - 1) * (1 if success else 0.3)
         row, column = place.round().astype(int)
         frames[t, max(0, row) : row + 8, max(0, column) : column + 8] = colour
     frames += rng.integers(0, 8, frames.shape, dtype=np.uint8)
