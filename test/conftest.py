@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Skips, with the reason, tests of what this machine does not have. Which tests are asked for is the Makefile's matter."""
+"""Skips, with the reason, tests of what this machine does not have. The Makefile says which are asked for."""
 
 from __future__ import annotations
 
@@ -45,3 +45,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker, lacks in LACKS.items():
         if item.get_closest_marker(marker) and (reason := lacks()):
             pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory):
+    """A tiny bundle; see tiny_bundle.py."""
+    pytest.importorskip("onnx")
+    from tiny_bundle import make_bundle
+
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "test")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def user_folders(tmp_path_factory: pytest.TempPathFactory):
+    """Caches and state of the tests are theirs, not the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):
+            patch.setenv(variable, str(tmp_path_factory.mktemp(variable.lower())))
+        yield
