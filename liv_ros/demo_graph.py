@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,6 +19,7 @@ from liv_model.media import Media
 from liv_ros.demo_console import Console
 from liv_ros.messages import LATCHED_QOS, STREAM_QOS, stamp_ns
 from liv_ros.msg import ActiveGoal, Reward
+from liv_ros.node_process import NodeProcess
 
 CAMERA = "camera"
 NAMESPACE = "/liv"
@@ -69,40 +67,6 @@ class Watcher(Node):
             self.encode_ms = {name: float(values[f"encode {name} (ms)"]) for name in ("p50", "p99")}
 
 
-class NodeProcess:
-    """One node in a process of its own; its output goes to a log."""
-
-    def __init__(self, name: str, parameters: dict[str, str], log_folder: Path):
-        self.name = name
-        self._log = log_folder / f"{name}.log"
-        given = [word for key, value in parameters.items() for word in ("-p", f"{key}:={value}")]
-        command = [sys.executable, "-m", f"liv_ros.{name}", "--ros-args", "-r", f"__ns:={NAMESPACE}", *given]
-        with self._log.open("wb") as log:
-            # a session of its own: Ctrl-C reaches the demo alone, which then stops its nodes in order
-            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the process has not ended."""
-        return self._process.poll() is None
-
-    def require_running(self) -> None:
-        """Raise the node's own last words if it ended before its time."""
-        if not self.is_running:
-            lines = self._log.read_text(errors="replace").strip().splitlines() or ["no output"]
-            raise LivError(f"{self.name} ended", got=lines[-1], remedy=f"see {self._log}")
-
-    def stop(self) -> None:
-        """Interrupt the process and wait for it; kill it if it does not listen."""
-        if self.is_running:
-            self._process.send_signal(signal.SIGINT)
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-
 @dataclass(frozen=True)
 class LiveRun:
     """What was seen of a recording that was played through the graph.
@@ -127,7 +91,7 @@ def play(media: Media, goal: str, bundle: Bundle, output: Path) -> LiveRun:
         console = stack.enter_context(Console(goal, media))
 
         def start(name: str, **parameters: str) -> NodeProcess:
-            process = NodeProcess(name, parameters, output / "log")
+            process = NodeProcess(name, parameters, output / "log" / f"{name}.log", namespace=NAMESPACE)
             stack.callback(process.stop)
             return process
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.task import Future as RosFuture
 from sensor_msgs.msg import Image
@@ -53,7 +54,9 @@ class GoalInput:
         node.create_subscription(GoalMessage, "goal", self._on_goal, 10)
         node.create_subscription(String, "goal/text", self._on_text, 10)
         node.create_subscription(Image, "goal/image", self._on_image, 10)
-        node.create_service(SetGoal, "set_goal", self._on_set_goal)
+        # a group of its own: while the answer is awaited, the node's default group would let nothing else run
+        group = ReentrantCallbackGroup()
+        node.create_service(SetGoal, "set_goal", self._on_set_goal, callback_group=group)
 
     def restore(self) -> None:
         """Take up the goal to begin with: the last one of this launch, else the one given, else the last one."""
@@ -146,6 +149,7 @@ def _store_file(folder: str, node: Node) -> Path:
 def _ros_future(future: Future, node: Node) -> RosFuture:
     """A future of the device's thread as one that a coroutine of rclpy's executor can await."""
     awaitable = RosFuture(executor=node.executor)
+    awaitable.add_done_callback(lambda _: None)  # without one, being done does not wake the executor
 
     def hand_over(done: Future) -> None:
         if done.cancelled():

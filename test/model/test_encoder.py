@@ -7,10 +7,8 @@ from liv_model.errors import BackendError, GoalError, ImageError
 
 
 @pytest.fixture(scope="module")
-def encoder(bundle, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield open_encoder(bundle)
+def encoder(bundle):
+    return open_encoder(bundle)
 
 
 def pictures(count, seed=0):

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle made for tests: untrained, tiny, but real ONNX graphs and a real tokenizer."""
+"""A bundle made for tests: untrained and tiny, but of real ONNX graphs and with a real tokenizer."""
 
 import numpy as np
-import pytest
+import onnx
 import tokenizers
 
 from liv_model import bundle as bundles
-
-onnx = pytest.importorskip("onnx")
 
 TEXTS = ("open the drawer", "close the drawer", "open the door", "press the button")
 SIZE, DIM, LENGTH = 16, 8, 8
@@ -88,8 +86,3 @@ def make_bundle(folder, seed=0, **changes):
         **changes,
     }
     return bundles.seal(folder, manifest)
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory):
-    return make_bundle(tmp_path_factory.mktemp("bundles") / "test")

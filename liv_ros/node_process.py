@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One node in a process of its own, where there is no launch: for the demo, the benchmark and the tests."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from liv_model.errors import LivError
+
+_STOP_WITHIN_S = 10.0
+
+
+class NodeProcess:
+    """A running node; its output goes to a log.
+
+    Args:
+        name: of its module, such as ``encoder_node``.
+        parameters: as they would be written after ``-p``.
+        log: the file to write its output to.
+        namespace: of the node.
+    """
+
+    def __init__(self, name: str, parameters: dict[str, str], log: Path, *, namespace: str):
+        self.name = name
+        self.log = log
+        given = [word for key, value in parameters.items() for word in ("-p", f"{key}:={value}")]
+        command = [sys.executable, "-m", f"liv_ros.{name}", "--ros-args", "-r", f"__ns:={namespace}", *given]
+        with log.open("wb") as file:
+            # a session of its own: Ctrl-C reaches who started it alone, who then stops the nodes in order
+            self._process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
+
+    @property
+    def output(self) -> str:
+        """What the node has printed so far."""
+        return self.log.read_text(errors="replace")
+
+    def require_running(self) -> None:
+        """Raise the node's own last words if it ended before its time."""
+        if not self.is_running:
+            last = (self.output.strip().splitlines() or ["no output"])[-1]
+            raise LivError(f"{self.name} ended", got=last, remedy=f"see {self.log}")
+
+    def wait(self, timeout_s: float) -> int:
+        """Wait for the process to end by itself and return its exit code; LivError if it does not in time."""
+        try:
+            return self._process.wait(timeout=timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise LivError(self.name, expected=f"to end within {timeout_s} s", remedy=f"see {self.log}") from error
+
+    def kill(self) -> None:
+        """End the process at once, as a crash would."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> int:
+        """Interrupt the process, wait for it, and return its exit code; kill it if it does not listen."""
+        if self.is_running:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            return self._process.wait(timeout=_STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return self._process.returncode
