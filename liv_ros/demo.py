@@ -13,8 +13,8 @@ from pathlib import Path
 from liv_model.bundle import Bundle
 from liv_model.errors import MediaError
 from liv_model.folders import shipped
-from liv_model.goal import Goal
 from liv_model.media import open_media
+from liv_model.tokenizer import Tokenizer
 
 FAST_DDS_PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 RECORDING = "examples/open_drawer"
@@ -32,7 +32,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     media = open_media(arguments.video or shipped(RECORDING), topic=arguments.topic)
     bundle = Bundle.load(arguments.bundle or shipped("models/metaworld"))
-    Goal(arguments.goal)  # an empty one is said here, before anything starts
+    # an empty or overlong goal is said here, before anything starts
+    Tokenizer.load(bundle.file("tokenizer.json"), bundle.context_length).encode([arguments.goal])
     output = _make_output(Path(arguments.output))
     isolate()
     from liv_ros.demo_graph import play  # rclpy reads the environment that isolate() has set

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``liv demo`` as a user runs it, on a small recording."""
+
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+pytestmark = pytest.mark.ros
+
+
+def demo(*words):
+    return subprocess.run([sys.executable, "-m", "liv_model.cli", "demo", *words], capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    file = tmp_path_factory.mktemp("video") / "arm.mp4"
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter_fourcc(*"mp4v"), 20.0, (64, 48))
+    for i in range(40):
+        picture = np.full((48, 64, 3), 20, np.uint8)
+        cv2.circle(picture, (5 + i, 24), 6, (0, 200, 255), -1)
+        writer.write(picture)
+    writer.release()
+    return file
+
+
+def test_a_users_own_video(video, bundle, tmp_path):
+    from liv_model.bags import open_bag, read_messages
+
+    out = tmp_path / "out"
+    result = demo(
+        "--video", str(video), "--goal", "open the drawer", "--bundle", str(bundle.path), "-o", str(out), "--json"
+    )
+    assert result.returncode == 0, result.stderr
+    summary = json.loads(result.stdout)
+    assert summary == json.loads((out / "summary.json").read_text())
+    assert (summary["frames"], summary["frames_dropped"]) == (40, 0)
+    assert (summary["goal"], summary["opposite"]) == ("open the drawer", "close the drawer")
+    assert (summary["backend"], summary["model"]) == ("openvino", bundle.identity)
+    assert -1 <= summary["voc"] <= 1
+    assert -1 <= summary["voc_opposite"] <= 1
+    latency = summary["latency_ms"]
+    assert 0 < latency["p50"] <= latency["p95"] <= latency["p99"]
+    assert summary["encode_ms"]["p50"] < latency["p50"]
+    assert cv2.imread(str(out / "reward.png")) is not None
+    with open_bag(out / "bag") as bag:
+        counts = {connection.topic: connection.msgcount for connection in bag.connections}
+    assert counts["/camera/image/compressed"] == counts["/liv/camera/embedding"] == counts["/liv/camera/reward"] == 40
+    assert counts["/liv/active_goal"] == 1
+    metadata = yaml.safe_load((out / "bag" / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+    assert (metadata["storage_identifier"], metadata["message_count"]) == ("mcap", 121)
+    rewards = [message for _, _, message in read_messages(out / "bag", ["/liv/camera/reward"])]
+    assert [reward.is_first for reward in rewards] == [True] + [False] * 39
+    assert abs(sum(r.reward for r in rewards) - (rewards[-1].value - rewards[0].value)) < 1e-9
+    assert "progress" in result.stderr  # plain lines, for there is no terminal
+    again = demo("--video", str(out / "bag"), "--bundle", str(bundle.path), "-o", str(tmp_path / "again"), "--json")
+    assert json.loads(again.stdout)["frames"] == 40  # its own bag is a recording like any other
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--goal", ""], "goal: expected"),
+        (["--goal", "very " * 99], "expected at most 8 tokens"),
+        (["--video", "/none.mp4"], "no such file or folder"),
+        (["--bundle", "/none"], "expected a bundle folder"),
+        (["--output", "/usr"], "expected no such folder, or one of an earlier demo"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(video, bundle, tmp_path, words, message):
+    result = demo("--video", str(video), "--bundle", str(bundle.path), "-o", str(tmp_path / "out"), *words)
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    assert message in result.stderr.strip().splitlines()[-1]
+    assert not list(tmp_path.iterdir())  # nothing half-written
