@@ -65,7 +65,7 @@ def test_a_users_own_video(video, bundle, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--goal", ""], "goal: expected"),
+        (["--goal", ""], "goal text: expected"),
         (["--goal", "very " * 99], "expected at most 8 tokens"),
         (["--video", "/none.mp4"], "no such file or folder"),
         (["--bundle", "/none"], "expected a bundle folder"),
