@@ -67,7 +67,7 @@ def attempt(task: str, outcome: str, seed: int, settings: Settings) -> Attempt:
     speed = rng.uniform(settings.slowest, 1.0)
     after = round(settings.after_success_s / CONTROL_STEP_S)
     scene = Scene(task, seed)
-    rollout = scene.roll_out(_noisy(task, speed, settings.noise, rng), STEP_LIMIT, after)
+    rollout = scene.roll_out(noisy_policy(task, speed, settings.noise, rng), STEP_LIMIT, after)
     if rollout.success_step is None or rollout.success_step < EARLIEST_SUCCESS:
         return Attempt(None, f"the scripted policy did not succeed within {STEP_LIMIT} steps")
     source = f"metaworld, policy {task}, speed {speed:.2f}"
@@ -105,7 +105,7 @@ def frame_steps(steps: int, stride: int) -> np.ndarray:
     return np.arange(steps % stride, steps + 1, stride)
 
 
-def _noisy(task: str, speed: float, noise: float, rng: np.random.Generator) -> Act:
+def noisy_policy(task: str, speed: float, noise: float, rng: np.random.Generator) -> Act:
     """The scripted policy of a task, slowed and disturbed."""
     policy, disturbance = scripted_policy(task), smooth_noise(noise, rng)
 
@@ -124,12 +124,13 @@ def _failure(
     if outcome == "truncated":
         share = rng.uniform(0.2, 0.6)
         stop = max(1, int(share * success.success_step))
-        return _stopping(_noisy(task, speed, noise, rng), stop), f"metaworld, policy {task}, stopped at {share:.2f}"
+        act = noisy_policy(task, speed, noise, rng)
+        return _stopping(act, stop), f"metaworld, policy {task}, stopped at {share:.2f} of the way"
     if outcome == "random":
         wander = smooth_noise(0.6, rng)
         return (lambda observation, step: wander(4)), "metaworld, smooth random actions"
     other = _other_task(task, rng)
-    return _noisy(other, speed, noise, rng), f"metaworld, policy {other}, speed {speed:.2f}"
+    return noisy_policy(other, speed, noise, rng), f"metaworld, policy {other}, speed {speed:.2f}"
 
 
 def _stopping(act: Act, stop: int) -> Act:

@@ -130,7 +130,7 @@ class EpisodeStore:
                 got="no such folder" if not self.path.exists() else f"no {INDEX} in it",
                 remedy="make one with `liv episodes simulate`",
             )
-        self.height, self.width, self.records, _ = _read_index(index)
+        self.height, self.width, self.records = _read_index(index)
         frames = self.path / FRAMES
         got = frames.stat().st_size if frames.is_file() else 0
         if got < self.frame_count * self._frame_bytes:
@@ -216,8 +216,13 @@ class EpisodeWriter:
     def __init__(self, path: str | Path, height: int, width: int):
         self.path = Path(path)
         self.height, self.width = height, width
-        self.path.mkdir(parents=True, exist_ok=True)
-        self._index: BinaryIO = (self.path / INDEX).open("a+b")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._index: BinaryIO = (self.path / INDEX).open("a+b")
+        except OSError as error:
+            raise DataError(
+                f"episode store {self.path}", expected="a folder that can be written", got=error.strerror
+            ) from error
         try:
             self._lock()
             self._begin()
@@ -229,8 +234,6 @@ class EpisodeWriter:
             raise
         self.keys = {record.key for record in store.records}
         self._frame_count = store.frame_count
-        self._frames.truncate(store.frame_count * height * width * 3)
-        self._frames.seek(0, os.SEEK_END)
 
     def _lock(self) -> None:
         try:
@@ -245,10 +248,14 @@ class EpisodeWriter:
 
     def _begin(self) -> None:
         """Write the header of a new store; of an old one, cut off an index line that was never finished."""
-        self._index.truncate(_whole_bytes(self.path / INDEX))
+        index = self.path / INDEX
+        header = _line({"format": FORMAT, "height": self.height, "width": self.width})
+        if not header.startswith(index.read_bytes()):
+            _read_index(index)  # before anything is cut: it may not be an index at all
+        self._index.truncate(index.read_bytes().rfind(b"\n") + 1)
         (self.path / FRAMES).touch()
-        if (self.path / INDEX).stat().st_size == 0:
-            self._write_line({"format": FORMAT, "height": self.height, "width": self.width})
+        if index.stat().st_size == 0:
+            self._write(header)
 
     def _check_size(self, store: EpisodeStore) -> None:
         if (store.height, store.width) != (self.height, self.width):
@@ -284,16 +291,18 @@ class EpisodeWriter:
         )
         if record.key in self.keys:
             raise DataError(f"episode {record.key}", expected="one that the store does not have", got="it twice")
+        self._frames.seek(self._frame_count * frames[0].nbytes)
+        self._frames.truncate()  # frames that a writer was killed over
         self._frames.write(frames)
         self._frames.flush()
         os.fsync(self._frames.fileno())
-        self._write_line(asdict(record))
+        self._write(_line(asdict(record)))
         self._frame_count += len(frames)
         self.keys.add(record.key)
         return record
 
-    def _write_line(self, line: dict) -> None:
-        self._index.write(json.dumps(line).encode() + b"\n")
+    def _write(self, line: bytes) -> None:
+        self._index.write(line)
         self._index.flush()
         os.fsync(self._index.fileno())
 
@@ -309,15 +318,13 @@ class EpisodeWriter:
         self.close()
 
 
-def _whole_bytes(index: Path) -> int:
-    """Length of the index up to its last whole line, bytes."""
-    return index.read_bytes().rfind(b"\n") + 1
+def _line(fields: dict) -> bytes:
+    return json.dumps(fields).encode() + b"\n"
 
 
-def _read_index(index: Path) -> tuple[int, int, list[EpisodeRecord], int]:
-    """Height, width, records and the number of whole bytes of an index file; a torn last line is left out."""
-    whole = _whole_bytes(index)
-    lines = index.read_bytes()[:whole].splitlines()
+def _read_index(index: Path) -> tuple[int, int, list[EpisodeRecord]]:
+    """Height, width and records of an index file; a torn last line is left out."""
+    *lines, _ = index.read_bytes().split(b"\n")
     try:
         header = json.loads(lines[0])
         found, height, width = header["format"], int(header["height"]), int(header["width"])
@@ -328,7 +335,7 @@ def _read_index(index: Path) -> tuple[int, int, list[EpisodeRecord], int]:
     records: list[EpisodeRecord] = []
     for number, line in enumerate(lines[1:], start=2):
         records.append(_record(line, f"{index}, line {number}", records))
-    return height, width, records, whole
+    return height, width, records
 
 
 def _record(line: bytes, where: str, before: list[EpisodeRecord]) -> EpisodeRecord:

@@ -6,10 +6,13 @@ Needs ``metaworld`` and an offscreen OpenGL. Rendering is in software (OSMesa) u
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import cv2
@@ -47,28 +50,56 @@ class Rollout:
         return len(self.qpos) - 1
 
 
+@cache
 def load_simulator() -> tuple[dict[str, Any], dict[str, Any]]:
     """Import the simulator: Meta-World's environment and policy classes by versioned task name.
 
     Raises:
         DataError: metaworld is not installed, or nothing can be rendered offscreen.
     """
-    backend = os.environ.setdefault("MUJOCO_GL", "osmesa")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import mujoco
-            from metaworld.env_dict import ALL_V3_ENVIRONMENTS
-            from metaworld.policies import ENV_POLICY_MAP
+    _require_metaworld()
+    _require_rendering()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from metaworld.env_dict import ALL_V3_ENVIRONMENTS
+        from metaworld.policies import ENV_POLICY_MAP
 
-            mujoco.GLContext(16, 16).free()
-    except ModuleNotFoundError as error:
+    # The scripted policies ask for more than the arm can do and say so at every step; that is how they work.
+    warnings.filterwarnings("ignore", message="Constant.s. may be too high")
+    return ALL_V3_ENVIRONMENTS, ENV_POLICY_MAP
+
+
+def _require_metaworld() -> None:
+    missing = [name for name in ("mujoco", "metaworld", "packaging") if not _installed(name)]
+    if missing:
         raise DataError(
             "Meta-World simulator",
             expected="the Python packages metaworld and packaging",
-            got=f"no module {error.name}",
+            got=f"no module {', '.join(missing)}",
             remedy="pip install 'metaworld>=3.1' packaging",
-        ) from error
+        )
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ValueError:
+        return False
+
+
+def _require_rendering() -> None:
+    if "mujoco" in sys.modules and "MUJOCO_GL" not in os.environ:  # it would crash when it renders
+        raise DataError(
+            "offscreen rendering",
+            expected="MUJOCO_GL to be set before MuJoCo is imported",
+            got="mujoco imported",
+            remedy="set MUJOCO_GL=osmesa",
+        )
+    backend = os.environ.setdefault("MUJOCO_GL", "osmesa")
+    try:
+        import mujoco
+
+        mujoco.GLContext(16, 16).free()
     except Exception as error:  # each GL loader fails in its own way when its library is not there
         raise DataError(
             "offscreen rendering",
@@ -76,9 +107,6 @@ def load_simulator() -> tuple[dict[str, Any], dict[str, Any]]:
             got=repr(error),
             remedy="apt install libosmesa6 and set MUJOCO_GL=osmesa (or libegl1 and MUJOCO_GL=egl with a GPU)",
         ) from error
-    # The scripted policies ask for more than the arm can do and say so at every step; that is how they work.
-    warnings.filterwarnings("ignore", message="Constant.s. may be too high")
-    return ALL_V3_ENVIRONMENTS, ENV_POLICY_MAP
 
 
 def scripted_policy(task: str) -> Any:
@@ -139,13 +167,14 @@ class Scene:
 
         model, data = self._env.model, self._env.data
         scale = 2 if max(height, width) <= 256 else 1
-        camera_id = _prepare(model, camera, scale, (height, width), marker=self.words.marker)
+        camera_id = _prepare(model, camera, fine=scale == 1, marker=self.words.marker)
         frames = np.empty((len(steps), height, width, 3), np.uint8)
+        model.vis.global_.offheight, model.vis.global_.offwidth = height * scale, width * scale
         with mujoco.Renderer(model, height * scale, width * scale) as renderer:
             for frame, step in zip(frames, steps, strict=True):
                 data.qpos[:], data.mocap_pos[:] = rollout.qpos[step], rollout.mocap_pos[step]
                 mujoco.mj_forward(model, data)
-                renderer.update_scene(data, camera=camera_id)
+                renderer.update_scene(data, camera_id)
                 picture = renderer.render()
                 if data.cam_xmat[camera_id].reshape(3, 3)[2, 1] < 0:  # the camera's up points down
                     picture = picture[::-1, ::-1]
@@ -153,7 +182,7 @@ class Scene:
         return frames
 
 
-def _prepare(model: Any, camera: str, scale: int, size: tuple[int, int], marker: bool) -> int:
+def _prepare(model: Any, camera: str, fine: bool, marker: bool) -> int:
     """Set up camera, quality and markers in a MuJoCo model; returns the camera's id."""
     names = [model.camera(number).name for number in range(model.ncam)]
     if camera not in names:
@@ -161,10 +190,9 @@ def _prepare(model: Any, camera: str, scale: int, size: tuple[int, int], marker:
     camera_id = names.index(camera)
     if camera in CAMERA_POSITIONS_M:
         model.cam_pos[camera_id] = CAMERA_POSITIONS_M[camera]
-    model.vis.global_.offheight, model.vis.global_.offwidth = (scale * side for side in size)
     # Measured with OSMesa at 224 px: 4096 px shadows cost twice the frame, multisampling as much again.
-    model.vis.quality.shadowsize = 1024 if scale == 2 else 4096
-    model.vis.quality.offsamples = 0 if scale == 2 else 4
+    model.vis.quality.shadowsize = 4096 if fine else 1024
+    model.vis.quality.offsamples = 4 if fine else 0
     # Coloured dots show where the goal is: a camera would not see them, and they would give the goal away.
     for site in range(model.nsite):
         if not (marker and model.site(site).name.startswith("goal")):

@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from liv_model.errors import DataError
 from training.attempt import Attempt, Settings, attempt
 from training.episodes import OUTCOMES, EpisodeWriter
+from training.quota import Quota, make_quotas, neediest
 from training.scene import load_simulator
 from training.tasks import select_tasks
 
@@ -39,67 +39,6 @@ MUJOCO_GL is set: with a GPU, MUJOCO_GL=egl is faster.
 """
 
 
-@dataclass
-class Quota:
-    """How many episodes of one task and outcome are wanted, and how far that has come.
-
-    Attributes:
-        wanted: number of episodes.
-        next_seed: the first seed that nobody has looked at.
-        present: seeds that the store has already.
-        done: episodes in the store, those of earlier runs included.
-        running: attempts under way.
-        failed: seeds that did not give this outcome, with the reason.
-    """
-
-    task: str
-    outcome: str
-    wanted: int
-    next_seed: int
-    present: set[int] = field(default_factory=set)
-    done: int = 0
-    running: int = 0
-    failed: dict[int, str] = field(default_factory=dict)
-
-    @property
-    def missing(self) -> int:
-        """Episodes still to be had."""
-        return self.wanted - self.done
-
-    @property
-    def open(self) -> bool:
-        """Whether another attempt is called for: not enough under way, and not hopeless."""
-        return self.running < self.missing and len(self.failed) < self.wanted + 20
-
-    def take_seed(self) -> int:
-        """The next seed to attempt, counted as running."""
-        while self.next_seed in self.present:
-            self.next_seed += 1
-        self.next_seed, self.running = self.next_seed + 1, self.running + 1
-        return self.next_seed - 1
-
-    def settle(self, seed: int, reason: str | None) -> None:
-        """Count an attempt that came to an end; ``reason`` is None where it gave an episode."""
-        self.running -= 1
-        if reason is None:
-            self.done += 1
-        else:
-            self.failed[seed] = reason
-
-
-def make_quotas(
-    tasks: list[str], outcomes: list[str], per_task: int, seed: int, camera: str, keys: set
-) -> list[Quota]:
-    """One quota for each task and outcome, with what the store (``keys``) already has from ``seed`` on."""
-    quotas = []
-    for outcome in outcomes:
-        for task in tasks:
-            present = {key[2] for key in keys if (key[0], key[1], key[3]) == (task, outcome, camera)}
-            present = {number for number in present if number >= seed}
-            quotas.append(Quota(task, outcome, per_task, seed, present, done=min(len(present), per_task)))
-    return quotas
-
-
 def record(
     quotas: list[Quota], writer: EpisodeWriter, settings: Settings, workers: int, progress: Progress
 ) -> dict[str, float]:
@@ -107,14 +46,16 @@ def record(
     totals = {"frames": 0, "render_s": 0.0}
     bar = progress.add_task("episodes", total=sum(q.wanted for q in quotas), completed=sum(q.done for q in quotas))
     running: dict[Future[Attempt], tuple[Quota, int]] = {}
-    with _pool(workers) as pool:
+    with _Interruption() as interruption, _pool(workers) as pool:
         while True:
-            while len(running) < 2 * workers and (quota := _neediest(quotas)) is not None:
+            while len(running) < 2 * workers and (quota := neediest(quotas)) is not None:
                 seed = quota.take_seed()
-                running[pool.submit(attempt, quota.task, quota.outcome, seed, settings)] = (quota, seed)
+                with interruption.kept_from_children():
+                    future = pool.submit(attempt, quota.task, quota.outcome, seed, settings)
+                running[future] = (quota, seed)
             if not running:
                 return totals
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            for future in wait(running, timeout=0.2, return_when=FIRST_COMPLETED).done:
                 quota, seed = running.pop(future)
                 result = future.result()
                 if result.episode is not None:
@@ -124,17 +65,12 @@ def record(
                     progress.advance(bar)
                 quota.settle(seed, None if result.episode else result.reason)
                 progress.update(bar, description=f"{quota.task} {quota.outcome}")
-
-
-def _neediest(quotas: list[Quota]) -> Quota | None:
-    """The open quota that has least, so that a run that is stopped leaves all tasks alike."""
-    return min((q for q in quotas if q.open), key=lambda q: q.done + q.running, default=None)
+            interruption.check()
 
 
 @contextmanager
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Worker processes that are told to drop what is waiting when this process is interrupted."""
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin_worker)
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=load_simulator)
     try:
         yield pool
     except BrokenProcessPool as error:
@@ -145,9 +81,33 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent sees to it
-    load_simulator()
+class _Interruption:
+    """Ctrl-C, seen at a moment of our choosing: raised anywhere inside a process pool, it can leave it hanging."""
+
+    def __enter__(self) -> _Interruption:
+        self._asked = False
+        self._before = signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def _ask(self, *_: object) -> None:
+        self._asked = True
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if Ctrl-C was pressed."""
+        if self._asked:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def kept_from_children(self) -> Iterator[None]:
+        """Processes started in here never see Ctrl-C, which a terminal sends to all; this process sees to it."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
 
 
 def summarise(quotas: list[Quota], store: Path, before: int, totals: dict[str, float], wall_s: float) -> dict:
@@ -182,6 +142,7 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; exit code 1 when episodes are missing at the end."""
     arguments = _parser().parse_args(argv)
     _check(arguments)
+    tasks = [words.name for words in select_tasks(arguments.tasks)]
     load_simulator()
     settings = Settings(
         size=arguments.size,
@@ -189,7 +150,6 @@ def main(argv: list[str] | None = None) -> int:
         camera=arguments.camera,
         noise=arguments.noise,
     )
-    tasks = [words.name for words in select_tasks(arguments.tasks)]
     started = time.monotonic()
     with (
         EpisodeWriter(arguments.output, settings.size, settings.size) as writer,
@@ -212,12 +172,19 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    for name, least in (("episodes_per_task", 1), ("size", 16), ("stride", 1), ("workers", 1), ("seed", 0)):
+    for name, least in (
+        ("episodes_per_task", 1),
+        ("size", 16),
+        ("stride", 1),
+        ("workers", 1),
+        ("seed", 0),
+        ("noise", 0),
+    ):
         if getattr(arguments, name) < least:
             option = "--" + name.replace("_", "-")
             raise DataError(option, expected=f"a number from {least} on", got=getattr(arguments, name))
     unknown = [outcome for outcome in arguments.outcomes if outcome not in OUTCOMES]
-    if unknown or len(set(arguments.outcomes)) < len(arguments.outcomes):
+    if unknown or not arguments.outcomes or len(set(arguments.outcomes)) < len(arguments.outcomes):
         raise DataError(
             "--outcomes", expected=f"some of {','.join(OUTCOMES)}, each once", got=",".join(arguments.outcomes)
         )
