@@ -9,7 +9,7 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironment
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 
-SHARE = Path(__file__).resolve().parent.parent
+SHARE = Path(__file__).absolute().parent.parent
 FAST_DDS_PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 
 # An argument left empty leaves the parameter as the config has it.
