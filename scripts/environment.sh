@@ -74,6 +74,8 @@ enter_environment() {
     [[ "$options" != *e* ]] || set -e
     [[ "$options" != *u* ]] || set -u
   fi
+  # The nodes by name, since the wheels have no `ros2 run`.
+  export PATH="$PATH:$INSTALL/liv_ros/lib/liv_ros"
   # Last, so that what is installed comes first: training and the tests live in the checkout alone.
   export PYTHONPATH="${PYTHONPATH:+$PYTHONPATH:}$ROOT"
 }
