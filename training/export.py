@@ -43,8 +43,10 @@ SAMPLE_FRAMES = 36
 CLIP_FRAMES = 48
 _VERSIONS = ("torch", "numpy", "onnx", "openvino", "tokenizers", "safetensors")
 _EPILOG = """examples:
-  liv export runs/metaworld -o models/metaworld --data data/train --validation data/validation
-  liv export runs/metaworld -o models/try --data data/train --validation data/validation --checkpoint last.pt
+  liv export runs/metaworld -o models/metaworld --data data/train --validation data/validation \\
+      --made-by "liv episodes simulate --episodes-per-task 28 -o data/train"
+  liv export runs/metaworld -o models/try --data data/train --validation data/validation \\
+      --made-by "my own bags" --checkpoint last.pt
 """
 
 
@@ -229,12 +231,11 @@ def _provenance(run: Run, train: EpisodeStore, held_out: EpisodeStore, command: 
         return {"first": min(used), "last": max(used), "episodes": len(records)}
 
     return {
-        "data": command or "; ".join(run.about.get("sources", [])),
+        "data": command,
         "seeds": {"train": seeds(train), "validation": seeds(held_out), "run": run.config.seed},
         "commit": run.about.get("commit", "unknown"),
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "command": "liv train && liv export",
-        "steps": run.step,
+        "command": f"liv train (config and seed below), step {run.step} of {run.config.steps}; liv export",
         "config": plain(asdict(run.config)),
         "versions": {
             "python": platform.python_version(),
@@ -267,7 +268,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--validation", type=Path, required=True, help="store of other seeds (metrics, samples)")
     parser.add_argument("--checkpoint", default=checkpoint.BEST, help="best.pt or last.pt")
     parser.add_argument("--name", help="name of the bundle (default: that of its folder)")
-    parser.add_argument("--made-by", default="", metavar="COMMAND", help="what made the data (default: as recorded)")
+    parser.add_argument("--made-by", required=True, metavar="COMMAND", help="what made the data, for the provenance")
     arguments = parser.parse_args(argv)
     bundle = export(
         load_run(arguments.run, arguments.checkpoint),

@@ -191,6 +191,13 @@ class Validator:
     def __init__(self, store: EpisodeStore, config: TrainConfig, tasks: tuple[str, ...]):
         self._store = store
         self._numbers = choose(store, tasks, config.validate_episodes, ("success",))
+        if not self._numbers:
+            raise DataError(
+                f"validation store {store.path}",
+                expected=f"successful episodes of {', '.join(tasks)}",
+                got="none",
+                remedy="simulate some of other seeds, or leave out --validation",
+            )
 
     def report(self, encoder: TorchEncoder) -> Report:
         """The metrics of the network as it is now."""
@@ -305,6 +312,8 @@ def prepare(config: TrainConfig, store: EpisodeStore, folder: Path, *, resume: b
     if resume:
         trainer.load_state(checkpoint.load(folder / checkpoint.LAST))
         checkpoint.keep_metrics_until(folder / checkpoint.METRICS, trainer.step)
+    else:
+        checkpoint.save(folder / checkpoint.LAST, trainer.state())  # a run killed at once can be resumed too
     return trainer
 
 
@@ -323,7 +332,6 @@ def _begin(config: TrainConfig, store: EpisodeStore, sampler: Sampler, folder: P
         "tasks": list(sampler.tasks),
         "episodes": len(sampler.episodes),
         "episodes_in_store": len(store),
-        "sources": sorted({store.records[i].source for i in sampler.episodes})[:20],
     }
     (folder / checkpoint.RUN).write_text(json.dumps(about, indent=2) + "\n")
     (folder / checkpoint.CONFIG).write_text(dump(config))

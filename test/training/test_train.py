@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from liv_model.errors import ConfigError, DataError  # noqa: E402
 from training import checkpoint, train  # noqa: E402
 from training.config import OptimizerConfig, TrainConfig, dump, load  # noqa: E402
-from training.episodes import EpisodeStore  # noqa: E402
+from training.episodes import EpisodeStore, EpisodeWriter  # noqa: E402
 
 TUTORIAL = train.DEFAULT_CONFIG.with_name("tutorial.yaml")
 SMALL = ["steps=8", "batch=8", "validate_every=4", "threads=1", "network.dim=32", "amp=true"]
@@ -72,6 +72,7 @@ def test_a_run_cut_in_two_equals_the_whole_run(squares, tmp_path, monkeypatch):
 def test_nan_stops_before_the_weights_are_touched(squares, tmp_path):
     config = load(TUTORIAL, SMALL)
     trainer = train.prepare(config, EpisodeStore(squares / "train"), tmp_path / "run", resume=False)
+    assert checkpoint.load(tmp_path / "run" / "last.pt")["step"] == 0
     batch = next(trainer.batches())
     with torch.no_grad():
         trainer.network.text.project.weight.fill_(float("nan"))
@@ -91,6 +92,16 @@ def test_run_folders_are_guarded(squares, tmp_path):
         train.main(arguments(squares, out))
     with pytest.raises(ConfigError, match="settings the run began with"):
         train.main(arguments(squares, out, "--resume"))
+
+
+def test_a_validation_store_without_the_tasks_stops_the_run_at_once(squares, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with EpisodeWriter(tmp_path / "empty", 32, 32):
+        pass
+    given = arguments(squares, tmp_path / "run")
+    given[given.index("--validation") + 1] = str(tmp_path / "empty")
+    with pytest.raises(DataError, match="validation store"):
+        train.main(given)
 
 
 def test_frames_of_another_size_are_refused(squares, tmp_path):
