@@ -415,7 +415,7 @@ def main(argv: list[str] | None = None) -> int:
     trainer = prepare(config, store, arguments.out, resume=arguments.resume)
     tasks = tuple(sorted({store.records[i].task for i in choose(store, config.tasks, 1, ("success",))}))
     held_out = EpisodeStore(arguments.validation) if arguments.validation else None
-    validator = Validator(held_out, config, tasks) if held_out else None
+    validator = Validator(held_out, config, tasks) if held_out is not None else None
     shown, progress = _show_progress(config, trainer.step)
     with shown:
         done = run(trainer, arguments.out, validator=validator, progress=progress)

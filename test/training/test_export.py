@@ -20,13 +20,14 @@ from training import evaluate, export, onnx_export, train  # noqa: E402
 from training.episodes import EpisodeStore  # noqa: E402
 
 TUTORIAL = train.DEFAULT_CONFIG.with_name("tutorial.yaml")
+SETTINGS = ("--set", "steps=30", "--set", "threads=1")
 
 
 @pytest.fixture(scope="module")
 def run(squares, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "run"
     stores = ["--data", str(squares / "train"), "--validation", str(squares / "held_out")]
-    assert train.main([*stores, "-o", str(folder), "--config", str(TUTORIAL), "--set", "steps=30"]) == 0
+    assert train.main([*stores, "-o", str(folder), "--config", str(TUTORIAL), *SETTINGS]) == 0
     return folder
 
 
