@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames lost on the way to the encoder are told, with the remedy where Fast DDS runs as it comes."""
+
+import pytest
+
+pytestmark = pytest.mark.ros
+
+
+@pytest.mark.parametrize(
+    ("rmw", "profile", "hints"),
+    [
+        ("rmw_fastrtps_cpp", "", True),
+        ("rmw_fastrtps_cpp", "/my/profile.xml", False),
+        ("rmw_cyclonedds_cpp", "", False),
+    ],
+)
+def test_the_hint_is_for_fast_dds_without_a_profile(monkeypatch, rmw, profile, hints):
+    import rclpy
+
+    from liv_ros import camera_input
+
+    monkeypatch.setattr(rclpy, "get_rmw_implementation_identifier", lambda: rmw)
+    for variable in camera_input.PROFILE_VARIABLES:
+        monkeypatch.setenv(variable, profile)
+    assert ("fastdds.xml" in camera_input.profile_hint()) == hints
+
+
+def test_the_shipped_profile_is_taken_by_fast_dds(probe, start):
+    """The nodes of all these tests run with it; a profile that Fast DDS cannot read is told on its error output."""
+    node = start("reward_node")
+    probe.wait(lambda: "liv/reward_node" in probe.health, "the node")
+    assert "XMLPARSER" not in node.output
+
+
+def test_lost_frames_are_counted_and_warned_of(probe, start, monkeypatch):
+    """Large best-effort images to an encoder with Fast DDS as it comes: some are lost within a few seconds."""
+    from liv_ros.camera_input import PROFILE_VARIABLES
+
+    for variable in PROFILE_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    node = start("encoder_node")
+    probe.connected(probe.camera)
+    pictures = [probe.picture(height=1080, width=1920) for _ in range(3)]
+
+    def publish():
+        for picture in pictures:
+            probe.camera.publish(picture)
+        return "lost on the way here" in node.output
+
+    probe.wait(publish, "a warning")
+    assert "config/fastdds.xml" in node.output
+    probe.wait(lambda: int(probe.told("encoder_node", "camera: frames lost in transport") or 0) > 0, "the count")
