@@ -149,6 +149,7 @@ def main(argv: list[str] | None = None) -> int:
         stride=arguments.stride,
         camera=arguments.camera,
         noise=arguments.noise,
+        slowest=arguments.slowest,
     )
     started = time.monotonic()
     with (
@@ -183,6 +184,8 @@ def _check(arguments: argparse.Namespace) -> None:
         if getattr(arguments, name) < least:
             option = "--" + name.replace("_", "-")
             raise DataError(option, expected=f"a number from {least} on", got=getattr(arguments, name))
+    if not 0 < arguments.slowest <= 1:
+        raise DataError("--slowest", expected="a share of full speed above 0, at most 1", got=arguments.slowest)
     unknown = [outcome for outcome in arguments.outcomes if outcome not in OUTCOMES]
     if unknown or not arguments.outcomes or len(set(arguments.outcomes)) < len(arguments.outcomes):
         raise DataError(
@@ -212,6 +215,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--stride", type=int, default=defaults.stride, help="steps of 12.5 ms per frame (default: %(default)s)")
     add("--camera", default=defaults.camera, help="camera of the scene (default: %(default)s)")
     add("--noise", type=float, default=defaults.noise, help="on the actions, share of full speed (default: 0.2)")
+    slowest = "the arm's speed is drawn from this share of full speed to 1; tasks that grasp want 1 (default: 0.5)"
+    add("--slowest", type=float, default=defaults.slowest, metavar="SHARE", help=slowest)
     add("--workers", type=int, default=1, metavar="N", help="processes that simulate and render (default: 1)")
     add("--json", action="store_true", help="print the summary as JSON")
     return parser

@@ -77,6 +77,7 @@ def test_a_quota_gives_up_at_last():
         (["--workers", "0"], "--workers: expected"),
         (["--episodes-per-task", "0"], "--episodes-per-task: expected"),
         (["--noise", "-1"], "--noise: expected"),
+        (["--slowest", "0"], "--slowest: expected a share"),
         (["--outcomes", "success,perhaps"], "--outcomes: expected some of"),
         (["--outcomes", ""], "--outcomes: expected some of"),
         (["--tasks", "juggle"], "expected one of assembly"),
