@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -168,5 +169,5 @@ class BagWriter:
             "compression_format": "",
             "compression_mode": "",
             "relative_file_paths": [self._name],
-            "files": [{"path": self._name, **span}],
+            "files": [{"path": self._name, **copy.deepcopy(span)}],  # shared objects would become YAML anchors
         }

@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": ("liv_ros.demo", "a live ROS graph over a recording, with the curve at the end"),
     "bundle": ("liv_model.bundle_command", "show what a bundle holds, and verify it"),
     "episodes simulate": ("training.simulate", "record episodes of simulated robot arms (Meta-World)"),
+    "episodes record-demo": ("training.record_demo", "record one simulated success as a bag of camera images"),
     "train": ("training.train", "train LIV on a store of episodes"),
     "export": ("training.export", "turn a training run into a bundle for the robot"),
     "evaluate": ("training.evaluate", "measure how good a bundle's rewards are on held-out episodes"),

@@ -17,7 +17,7 @@ from liv_model.media import open_media
 from liv_model.tokenizer import Tokenizer
 
 FAST_DDS_PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
-RECORDING = "examples/open_drawer"
+RECORDING = "examples/drawer_open"
 GOAL = "open the drawer"
 
 _EXAMPLES = """examples:
