@@ -93,13 +93,12 @@ def test_liv_is_on_the_path(workspace: Workspace) -> None:
 
 
 def test_share_has_launch_config_and_models(workspace: Workspace) -> None:
+    sources = workspace.path / "src" / "liv_ros"
     share = workspace.prefix / "share" / "liv_ros"
     for folder in ("launch", "config", "models"):
-        for source in (
-            path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts
-        ):
-            assert (share / source.relative_to(workspace.path / "src" / "liv_ros")).exists()
-    assert not list(workspace.prefix.glob("share/**/__pycache__"))
+        for source in (path for path in (sources / folder).rglob("*") if path.is_file()):
+            assert (share / source.relative_to(sources)).is_file()
+    assert not list(share.rglob("__pycache__"))
 
 
 def test_training_is_not_put_on_robots(workspace: Workspace) -> None:
