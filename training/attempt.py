@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from liv_model.errors import DataError
-from training.episodes import OUTCOMES, Episode
+from training.episodes import SIMULATED_OUTCOMES, Episode
 from training.scene import CONTROL_STEP_S, DEFAULT_CAMERA, STEP_LIMIT, Act, Rollout, Scene, scripted_policy
 from training.tasks import load_tasks
 from training.tasks import task as find_task
@@ -61,8 +61,8 @@ def attempt(task: str, outcome: str, seed: int, settings: Settings) -> Attempt:
     ``truncated`` stops at 20-60 % of the way and holds still, ``random`` moves smoothly at random,
     ``wrong_task`` follows the policy of another task, two times in three the opposite one where there is one.
     """
-    if outcome not in OUTCOMES:
-        raise DataError("outcome", expected=f"one of {', '.join(OUTCOMES)}", got=repr(outcome))
+    if outcome not in SIMULATED_OUTCOMES:
+        raise DataError("outcome", expected=f"one of {', '.join(SIMULATED_OUTCOMES)}", got=repr(outcome))
     rng = np.random.default_rng([seed, zlib.crc32(task.encode())])
     speed = rng.uniform(settings.slowest, 1.0)
     after = round(settings.after_success_s / CONTROL_STEP_S)

@@ -38,9 +38,7 @@ class AugmentConfig:
             raise ConfigError("augmentation.colour", expected="a number in [0, 1)", got=self.colour)
 
 
-def draw_crop(
-    height: int, width: int, config: AugmentConfig, rng: np.random.Generator
-) -> tuple[int, int, int, int]:
+def draw_crop(height: int, width: int, config: AugmentConfig, rng: np.random.Generator) -> tuple[int, int, int, int]:
     """Top, left, height, width of a crop: area and log aspect ratio uniform, as torchvision's RandomResizedCrop."""
     if config.scale[0] >= 1.0:
         return 0, 0, height, width

@@ -18,6 +18,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -31,7 +32,8 @@ from liv_model.errors import DataError
 
 FORMAT = 1
 FRAMES, INDEX = "frames.bin", "index.jsonl"
-OUTCOMES = ("success", "truncated", "random", "wrong_task")
+SIMULATED_OUTCOMES = ("success", "truncated", "random", "wrong_task")
+OUTCOMES = (*SIMULATED_OUTCOMES, "failure")
 
 
 @dataclass(frozen=True)
@@ -42,21 +44,23 @@ class Episode:
         frames: uint8 (T, H, W, 3), RGB.
         time_s: float64 (T,), seconds since the first frame, strictly increasing.
         text: the canonical instruction of the task.
-        task: unversioned name of the task, such as ``drawer-open``.
-        outcome: one of ``OUTCOMES``; anything but ``success`` is a failure at ``task``.
-        seed: what the scene and the arm's noise were drawn from.
-        camera: name of the camera.
-        source: where the recording comes from, for people.
+        task: name of the task, such as ``drawer-open``; for a recording, :func:`task_name` of its text.
+        outcome: one of ``OUTCOMES``; anything but ``success`` is a failure at ``task``. ``failure`` is one of which
+            no more is known.
+        seed: what the scene and the arm's noise were drawn from; 0 where nothing was.
+        camera: name of the camera; empty where there is but one.
+        source: where the recording comes from, for people. Of two recordings of one task, outcome, seed and camera,
+            it tells which is which.
     """
 
     frames: np.ndarray
     time_s: np.ndarray
     text: str
     task: str
-    outcome: str
-    seed: int
-    camera: str
-    source: str
+    outcome: str = "success"
+    seed: int = 0
+    camera: str = ""
+    source: str = ""
 
     def __post_init__(self):
         shape = np.shape(self.frames)
@@ -75,6 +79,11 @@ class Episode:
 
     def __len__(self) -> int:
         return len(self.frames)
+
+
+def task_name(text: str) -> str:
+    """The name of a task that has none but its instruction: ``Open the drawer!`` is ``open-the-drawer``."""
+    return "-".join(re.findall(r"\w+", text.lower()))
 
 
 @dataclass(frozen=True)
@@ -100,9 +109,14 @@ class EpisodeRecord:
     time_s: tuple[float, ...]
 
     @property
-    def key(self) -> tuple[str, str, int, str]:
-        """What tells this episode from every other of a store: task, outcome, seed and camera."""
-        return self.task, self.outcome, self.seed, self.camera
+    def key(self) -> tuple[str, str, int, str, str]:
+        """What tells this episode from every other of a store: task, outcome, seed, camera and source."""
+        return self.task, self.outcome, self.seed, self.camera, self.source
+
+    @property
+    def name(self) -> str:
+        """What the episode is, for people."""
+        return f"{self.task}, {self.outcome}, " + (self.source if self.seed == 0 else f"seed {self.seed}")
 
 
 class EpisodeStore:
@@ -128,7 +142,7 @@ class EpisodeStore:
                 f"episode store {self.path}",
                 expected=f"a folder with {INDEX} and {FRAMES}",
                 got="no such folder" if not self.path.exists() else f"no {INDEX} in it",
-                remedy="make one with `liv episodes simulate`",
+                remedy="make one with `liv episodes simulate` or `liv episodes import`",
             )
         self.height, self.width, self.records = _read_index(index)
         frames = self.path / FRAMES
@@ -138,7 +152,7 @@ class EpisodeStore:
                 str(frames),
                 expected=f"at least {self.frame_count * self._frame_bytes} bytes for {len(self)} episodes",
                 got=f"{got} bytes",
-                remedy="the file was cut or not copied whole: copy or simulate it again",
+                remedy="the file was cut or not copied whole: copy it, or make it again",
             )
 
     def __len__(self) -> int:
@@ -191,10 +205,10 @@ class EpisodeStore:
             got = zlib.crc32(self.frames[record.start : record.start + record.count])
             if got != record.crc32:
                 raise DataError(
-                    f"episode {number} ({record.task}, {record.outcome}, seed {record.seed}) of {self.path}",
+                    f"episode {number} ({record.name}) of {self.path}",
                     expected=f"frames with CRC-32 {record.crc32:08x}",
                     got=f"{got:08x}",
-                    remedy="the store was altered: copy or simulate it again",
+                    remedy="the store was altered: copy it, or make it again",
                 )
 
 
@@ -270,8 +284,8 @@ class EpisodeWriter:
         """Write one episode. When this returns, the episode is on the disk.
 
         Raises:
-            DataError: its frames are of another size, or the store has an episode of the same task, outcome,
-                seed and camera.
+            DataError: its frames are of another size, the store has an episode of the same key, or the disk is
+                full (the episodes before it stay whole).
         """
         expected = (self.height, self.width, 3)
         if episode.frames.shape[1:] != expected:
@@ -291,15 +305,26 @@ class EpisodeWriter:
         )
         if record.key in self.keys:
             raise DataError(f"episode {record.key}", expected="one that the store does not have", got="it twice")
+        try:
+            self._write_frames(frames)
+            self._write(_line(asdict(record)))
+        except OSError as error:
+            raise DataError(
+                f"episode store {self.path}",
+                expected=f"room for {frames.nbytes} bytes",
+                got=error.strerror,
+                remedy="the episodes before this one are whole: make room and go on",
+            ) from error
+        self._frame_count += len(frames)
+        self.keys.add(record.key)
+        return record
+
+    def _write_frames(self, frames: np.ndarray) -> None:
         self._frames.seek(self._frame_count * frames[0].nbytes)
         self._frames.truncate()  # frames that a writer was killed over
         self._frames.write(frames)
         self._frames.flush()
         os.fsync(self._frames.fileno())
-        self._write(_line(asdict(record)))
-        self._frame_count += len(frames)
-        self.keys.add(record.key)
-        return record
 
     def _write(self, line: bytes) -> None:
         self._index.write(line)
@@ -352,6 +377,6 @@ def _record(line: bytes, where: str, before: list[EpisodeRecord]) -> EpisodeReco
             where,
             expected=f"frames from {start} on, one time each",
             got=f"{record.count} frames from {record.start} on, {len(record.time_s)} times",
-            remedy="the index was altered: copy or simulate the store again",
+            remedy="the index was altered: copy the store, or make it again",
         )
     return record

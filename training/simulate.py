@@ -25,7 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from liv_model.errors import DataError
 from training.attempt import Attempt, Settings, attempt
-from training.episodes import OUTCOMES, EpisodeWriter
+from training.episodes import SIMULATED_OUTCOMES, EpisodeWriter
 from training.quota import Quota, make_quotas, neediest
 from training.scene import load_simulator
 from training.tasks import select_tasks
@@ -186,10 +186,12 @@ def _check(arguments: argparse.Namespace) -> None:
             raise DataError(option, expected=f"a number from {least} on", got=getattr(arguments, name))
     if not 0 < arguments.slowest <= 1:
         raise DataError("--slowest", expected="a share of full speed above 0, at most 1", got=arguments.slowest)
-    unknown = [outcome for outcome in arguments.outcomes if outcome not in OUTCOMES]
+    unknown = [outcome for outcome in arguments.outcomes if outcome not in SIMULATED_OUTCOMES]
     if unknown or not arguments.outcomes or len(set(arguments.outcomes)) < len(arguments.outcomes):
         raise DataError(
-            "--outcomes", expected=f"some of {','.join(OUTCOMES)}, each once", got=",".join(arguments.outcomes)
+            "--outcomes",
+            expected=f"some of {','.join(SIMULATED_OUTCOMES)}, each once",
+            got=",".join(arguments.outcomes),
         )
 
 
@@ -209,7 +211,7 @@ def _parser() -> argparse.ArgumentParser:
     add("-o", "--output", type=Path, required=True, metavar="STORE", help="folder of the store; grows if it is there")
     add("--tasks", type=_words, metavar="NAME,NAME", help="such as drawer-open,door-close (default: all 50)")
     add("--episodes-per-task", type=int, default=20, metavar="N", help="for each outcome (default: 20)")
-    add("--outcomes", type=_words, default=["success"], metavar="NAME,NAME", help=f"of {','.join(OUTCOMES)}")
+    add("--outcomes", type=_words, default=["success"], metavar="NAME,NAME", help=f"of {','.join(SIMULATED_OUTCOMES)}")
     add("--seed", type=int, default=0, help="the first seed; keep training and validation apart (default: 0)")
     add("--size", type=int, default=defaults.size, help="side of the frames, pixels (default: %(default)s)")
     add("--stride", type=int, default=defaults.stride, help="steps of 12.5 ms per frame (default: %(default)s)")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 
 import training
 from liv_model.errors import DataError
-from training.episodes import Episode, EpisodeStore, EpisodeWriter
+from training.episodes import Episode, EpisodeStore, EpisodeWriter, task_name
 
 H, W = 6, 8
 
@@ -224,10 +225,31 @@ def test_one_writer_at_a_time(three):
 
 def test_an_episode_is_stored_once(three):
     with EpisodeWriter(three[0], H, W) as writer:
-        assert ("drawer-open", "success", 2, "front") in writer.keys
+        assert ("drawer-open", "success", 2, "front", "noise") in writer.keys
         with pytest.raises(DataError, match="it twice"):
             writer.append(make(2))
         writer.append(make(2, outcome="truncated"))
+        writer.append(replace(make(2), source="another recording"))
+
+
+def test_a_full_disk_leaves_whole_episodes(three, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with EpisodeWriter(three[0], H, W) as writer, monkeypatch.context() as patched:
+        patched.setattr("os.fsync", full)
+        with pytest.raises(DataError, match="got No space left on device; the episodes before this one are whole"):
+            writer.append(make(3))
+    write(three[0], make(4))
+    store = EpisodeStore(three[0])
+    store.verify()
+    assert [record.seed for record in store.records] == [0, 1, 2, 4]
+
+
+def test_a_recording_needs_no_more_than_frames_and_a_text():
+    episode = Episode(make(0).frames, make(0).time_s, "Open the drawer!", task_name("Open the drawer!"))
+    assert (episode.task, episode.outcome, episode.seed, episode.camera) == ("open-the-drawer", "success", 0, "")
+    assert task_name("引き出しを 開ける") == "引き出しを-開ける"
 
 
 def test_a_store_cannot_be_a_file(tmp_path):

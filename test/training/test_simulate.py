@@ -167,7 +167,7 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path, capsys):
     second = json.loads(capsys.readouterr().out)
     assert second["added"] == 2 and second["skipped"] == 2
     records = EpisodeStore(store).records
-    assert sorted(record.key for record in records) == [
+    assert sorted(record.key[:4] for record in records) == [
         ("handle-press", outcome, seed, "corner2") for outcome in ("success", "truncated") for seed in (0, 1)
     ]
     EpisodeStore(store).verify()
