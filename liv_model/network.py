@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two towers: pictures and texts into one space of unit vectors.
 
-A tower is built by its ``kind`` from a registry, so that other families (open_clip models, for one) join by
-registering a builder. Scaling and normalisation of pixels are part of the network: every caller gives uint8.
+A tower is built by its ``kind`` from a registry: small ones of this file, and those of open_clip and timm
+(:mod:`liv_model.open_clip_towers`). Scaling and normalisation of pixels are part of the network: every caller
+gives uint8.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -15,7 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from liv_model import open_clip_towers
 from liv_model.errors import ConfigError
+from liv_model.open_clip_towers import OpenClipText, OpenClipVision, TimmVision
 
 
 @dataclass(frozen=True)
@@ -71,14 +74,14 @@ class NetworkConfig:
     Attributes:
         dim: size D of an embedding.
         image_size: side S of the square picture in pixels.
-        vision: the picture tower.
-        text: the text tower.
+        vision: the picture tower; its ``kind`` says of which class its settings are.
+        text: the text tower, likewise.
     """
 
     dim: int = 256
     image_size: int = 112
-    vision: VisionConfig = field(default_factory=VisionConfig)
-    text: TextConfig = field(default_factory=TextConfig)
+    vision: VisionConfig | OpenClipVision | TimmVision = field(default_factory=VisionConfig)
+    text: TextConfig | OpenClipText = field(default_factory=TextConfig)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, as it stands in ``liv.yaml``."""
@@ -89,13 +92,31 @@ class NetworkConfig:
         """The inverse of :meth:`to_dict`.
 
         Raises:
-            ConfigError: a key that is not a setting.
+            ConfigError: a key that is not a setting, or a kind of tower that is not known.
         """
         values = dict(values)
-        for name, part in (("vision", VisionConfig), ("text", TextConfig)):
+        for name, parts in (("vision", VISION_CONFIGS), ("text", TEXT_CONFIGS)):
             if isinstance(values.get(name), Mapping):
+                part = of_kind(parts, values[name], f"network.{name}")
                 values[name] = _build(part, values[name], f"network.{name}")
         return _build(cls, values, "network")
+
+
+VISION_CONFIGS = (VisionConfig, OpenClipVision, TimmVision)
+TEXT_CONFIGS = (TextConfig, OpenClipText)
+
+
+def of_kind(classes: Sequence[type], values: Mapping[str, Any], where: str) -> type:
+    """The class whose ``kind`` the values name; the first one if they name none.
+
+    Raises:
+        ConfigError: it is of none of the classes.
+    """
+    kinds = {part.kind: part for part in classes}
+    kind = values.get("kind", classes[0].kind)
+    if kind not in kinds:
+        raise ConfigError(f"{where}.kind", expected=f"one of {sorted(kinds)}", got=repr(kind))
+    return kinds[kind]
 
 
 def _plain(value: Any) -> Any:
@@ -232,8 +253,25 @@ class TransformerTower(nn.Module):
 
 
 TowerBuilder = Callable[[NetworkConfig], nn.Module]
-VISION_TOWERS: dict[str, TowerBuilder] = {"cnn": CnnTower}
-TEXT_TOWERS: dict[str, TowerBuilder] = {"transformer": TransformerTower}
+VISION_TOWERS: dict[str, TowerBuilder] = {
+    "cnn": CnnTower,
+    "open_clip": open_clip_towers.vision_tower,
+    "timm": open_clip_towers.timm_tower,
+}
+TEXT_TOWERS: dict[str, TowerBuilder] = {
+    "transformer": TransformerTower,
+    "open_clip": open_clip_towers.text_tower,
+}
+# Towers that are one model when both are of this kind: it is built once.
+PAIRS: dict[str, Callable[[NetworkConfig], tuple[nn.Module, nn.Module]]] = {"open_clip": open_clip_towers.both_towers}
+
+
+def _towers(config: NetworkConfig) -> tuple[nn.Module, nn.Module]:
+    if config.vision.kind == config.text.kind and config.vision.kind in PAIRS:
+        return PAIRS[config.vision.kind](config)
+    vision = _tower(VISION_TOWERS, config.vision.kind, "network.vision.kind")
+    text = _tower(TEXT_TOWERS, config.text.kind, "network.text.kind")
+    return vision(config), text(config)
 
 
 def _tower(registry: dict[str, TowerBuilder], kind: str, where: str) -> TowerBuilder:
@@ -248,8 +286,7 @@ class LivNetwork(nn.Module):
     def __init__(self, config: NetworkConfig):
         super().__init__()
         self.config = config
-        self.vision = _tower(VISION_TOWERS, config.vision.kind, "network.vision.kind")(config)
-        self.text = _tower(TEXT_TOWERS, config.text.kind, "network.text.kind")(config)
+        self.vision, self.text = _towers(config)
         # not part of the state dict: they are settings, and stand in the configuration
         for name in ("mean", "std"):
             channels = 255 * torch.tensor(getattr(config.vision, name)).reshape(1, 3, 1, 1)

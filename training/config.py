@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from liv_model.errors import ConfigError
-from liv_model.network import NetworkConfig
+from liv_model.network import NetworkConfig, of_kind
 from liv_model.objective import ObjectiveConfig
 from training.augment import AugmentConfig
 from training.sampler import SamplerConfig
@@ -158,6 +158,8 @@ def build(cls: type, values: Mapping[str, Any], where: str = "") -> Any:
 
 
 def _convert(kind: Any, value: Any, path: str) -> Any:
+    if isinstance(kind, types.UnionType) and isinstance(value, Mapping):  # towers: their "kind" says which
+        kind = of_kind(typing.get_args(kind), value, path)
     if is_dataclass(kind):
         return build(kind, value, path)
     if typing.get_origin(kind) is tuple:
