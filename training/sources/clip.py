@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run of frames on disk, read one by one: numbered pictures, or a part of a video."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from liv_model.errors import DataError
+from liv_model.image import Preprocessing, read_image, to_square
+from liv_model.media import PICTURES
+from training.sampler import SHORTEST_EPISODE
+
+_MISSING_SHARE = 0.05  # a container may promise a few frames more than there are
+
+
+class Clip(Protocol):
+    """Frames in order, at a constant rate.
+
+    Attributes:
+        rate_hz: frames per second.
+    """
+
+    rate_hz: float
+
+    def __len__(self) -> int:
+        """How many frames there are."""
+
+    def frames(self, numbers: Sequence[int]) -> Iterator[np.ndarray]:
+        """The frames of these numbers (rising, from 0), uint8 (H, W, 3) RGB; LivError where one cannot be read."""
+
+
+@dataclass(frozen=True)
+class PictureClip:
+    """Pictures, one file each."""
+
+    files: tuple[Path, ...]
+    rate_hz: float
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def frames(self, numbers: Sequence[int]) -> Iterator[np.ndarray]:
+        """See :class:`Clip`."""
+        return (read_image(self.files[number]) for number in numbers)
+
+
+@dataclass(frozen=True)
+class VideoClip:
+    """Frames ``first`` to ``first + count - 1`` of a video; with ``whole``, the file may end a few frames early."""
+
+    path: Path
+    first: int
+    count: int
+    rate_hz: float
+    whole: bool = False
+
+    def __len__(self) -> int:
+        return self.count
+
+    def frames(self, numbers: Sequence[int]) -> Iterator[np.ndarray]:
+        """See :class:`Clip`."""
+        capture = _open(self.path)
+        try:
+            _seek(capture, self.first, self.path)
+            wanted = set(numbers)
+            for number in range(max(wanted, default=-1) + 1):
+                ok, bgr = capture.grab(), None
+                if ok and number in wanted:
+                    ok, bgr = capture.retrieve()
+                if not ok:
+                    self._end(number)
+                    return
+                if bgr is not None:
+                    yield cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        finally:
+            capture.release()
+
+    def _end(self, number: int) -> None:
+        if not self.whole or number < self.count * (1 - _MISSING_SHARE) - 1:
+            raise DataError(
+                str(self.path),
+                expected=f"frames up to {self.first + self.count - 1}",
+                got=f"none that decodes after {self.first + number - 1}",
+                remedy="the video is cut short or broken",
+            )
+
+
+def numbered_pictures(folder: Path) -> dict[int, Path]:
+    """The PNG and JPEG files of a folder whose names end in a number, by it; of two of one number, the JPEG.
+
+    Raises:
+        DataError: there is no such folder, or no such file in it.
+    """
+    found = _numbered(folder)
+    if not found:
+        got = "none" if folder.is_dir() else "no such folder"
+        raise DataError(str(folder), expected="numbered PNG or JPEG files, such as 0.jpg", got=got)
+    return found
+
+
+@lru_cache(maxsize=2)  # a long recording has many rows, and a folder of 100 000 files takes a while to list
+def _numbered(folder: Path) -> dict[int, Path]:
+    if not folder.is_dir():
+        return {}
+    names = ((re.search(r"(\d+)$", file.stem), file) for file in folder.iterdir() if file.suffix.lower() in PICTURES)
+    files = ((int(match[1]), file) for match, file in names if match)
+    return dict(sorted(files, key=lambda item: (item[0], item[1].suffix.lower() != ".png")))
+
+
+def pictures(folder: Path, first: int, count: int, rate_hz: float) -> PictureClip:
+    """The pictures numbered ``first`` to ``first + count - 1`` of a folder; DataError where some are missing."""
+    found = numbered_pictures(folder)
+    missing = [number for number in range(first, first + count) if number not in found]
+    if missing:
+        raise DataError(
+            str(folder),
+            expected=f"pictures {first} to {first + count - 1}",
+            got=f"{count - len(missing)} of {count}; missing {', '.join(map(str, missing[:5]))}"
+            + (", ..." if len(missing) > 5 else ""),
+        )
+    return PictureClip(tuple(found[number] for number in range(first, first + count)), rate_hz)
+
+
+def all_pictures(folder: Path, rate_hz: float) -> PictureClip:
+    """All numbered pictures of a folder; DataError where one between the first and the last is missing."""
+    found = numbered_pictures(folder)
+    return pictures(folder, min(found), max(found) - min(found) + 1, rate_hz)
+
+
+def video(path: Path) -> VideoClip:
+    """A whole video; DataError where it cannot be read."""
+    capture = _open(path)
+    try:
+        count, rate_hz = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), capture.get(cv2.CAP_PROP_FPS)
+        while count <= 0 and capture.grab():  # a container that does not say
+            count -= 1
+    finally:
+        capture.release()
+    if not rate_hz > 0:
+        raise DataError(str(path), expected="a video that tells its frames per second", got=rate_hz)
+    return VideoClip(path, 0, abs(count), rate_hz, whole=True)
+
+
+def _open(path: Path) -> cv2.VideoCapture:
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wrong is said by the DataError
+    if not path.is_file():
+        raise DataError(str(path), expected="a video", got="no such file")
+    capture = cv2.VideoCapture(str(path))
+    if not capture.isOpened():
+        raise DataError(str(path), expected="a video", got="a file that does not decode", remedy="try mp4 (H.264)")
+    return capture
+
+
+def _seek(capture: cv2.VideoCapture, first: int, path: Path) -> None:
+    """Go to frame ``first``: by the container's index, or, where that misses, by decoding all before it."""
+    if first == 0 or (capture.set(cv2.CAP_PROP_POS_FRAMES, first) and capture.get(cv2.CAP_PROP_POS_FRAMES) == first):
+        return
+    capture.open(str(path))
+    for _ in range(first):
+        capture.grab()
+
+
+def thin(count: int, rate_hz: float, wanted_hz: float | None) -> np.ndarray:
+    """Numbers of the frames to keep of ``count`` at ``rate_hz`` to have about ``wanted_hz`` (None: all), int64.
+
+    Counted back from the last frame, which shows the goal and is always kept.
+    """
+    if wanted_hz is None or wanted_hz >= rate_hz:
+        return np.arange(count)
+    steps = np.arange(int((count - 1) * wanted_hz / rate_hz + 1e-9) + 1)
+    return (count - 1 - np.round(steps * rate_hz / wanted_hz).astype(np.int64))[::-1]
+
+
+def read(clip: Clip, preprocessing: Preprocessing, wanted_hz: float | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Read a clip, each frame brought to the square as it comes.
+
+    Args:
+        clip: what to read.
+        preprocessing: of the model that is to learn from it.
+        wanted_hz: about how many frames a second to keep; None for all.
+
+    Returns:
+        frames uint8 (T, S, S, 3) RGB, and their seconds since the first, float64 (T,).
+
+    Raises:
+        LivError: a frame cannot be read, or there are fewer than 3.
+    """
+    numbers = check(clip, wanted_hz)
+    squares = [to_square(frame, preprocessing) for frame in clip.frames(numbers)]
+    _require_enough(len(squares))
+    numbers = numbers[: len(squares)]
+    return np.stack(squares), (numbers - numbers[0]) / clip.rate_hz
+
+
+def check(clip: Clip, wanted_hz: float | None = None) -> np.ndarray:
+    """The numbers of the frames that :func:`read` would keep; DataError where they are fewer than 3."""
+    numbers = thin(len(clip), clip.rate_hz, wanted_hz)
+    _require_enough(len(numbers))
+    return numbers
+
+
+def _require_enough(count: int) -> None:
+    if count < SHORTEST_EPISODE:
+        raise DataError("frames", expected=f"at least {SHORTEST_EPISODE}", got=count)
