@@ -128,7 +128,14 @@ def _residual(now: Tensor, after: Tensor, goal: Tensor, gamma: float) -> Tensor:
     return -(REWARD + gamma * v_after - v_now)  # (B,)
 
 
-def info_nce(images: Tensor, texts: Tensor, *, temperature: float = 1.0, labels: Tensor | None = None) -> Tensor:
+def info_nce(
+    images: Tensor,
+    texts: Tensor,
+    *,
+    temperature: float = 1.0,
+    labels: Tensor | None = None,
+    others: Tensor | None = None,
+) -> Tensor:
     """Symmetric InfoNCE over the B x B cosines: the mean of the row and the column cross entropy.
 
     Args:
@@ -136,6 +143,7 @@ def info_nce(images: Tensor, texts: Tensor, *, temperature: float = 1.0, labels:
         texts: embeddings of the texts, (B, D), row by row of the same video.
         temperature: the cosines are divided by this.
         labels: int64 (B,); pairs off the diagonal with equal labels are left out. None: nothing is left out.
+        others: embeddings of texts that are about none of the videos, (M, D): further wrong columns of the rows.
 
     Returns:
         Scalar float32.
@@ -149,7 +157,11 @@ def info_nce(images: Tensor, texts: Tensor, *, temperature: float = 1.0, labels:
             same = labels[:, None] == labels[None, :]  # (B, B)
             same = same & ~torch.eye(len(logits), dtype=torch.bool, device=logits.device)  # (B, B)
             logits = logits.masked_fill(same, float("-inf"))  # (B, B)
-        return 0.5 * (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target))
+        rows = logits  # (B, B)
+        if others is not None:
+            wrong = images @ F.normalize(others.float(), dim=-1).T / temperature  # (B, M)
+            rows = torch.cat([logits, wrong], dim=1)  # (B, B + M)
+        return 0.5 * (F.cross_entropy(rows, target) + F.cross_entropy(logits.T, target))
 
 
 def liv_loss(
@@ -159,6 +171,7 @@ def liv_loss(
     *,
     permutations: Tensor | None = None,
     labels: Tensor | None = None,
+    others: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> LivTerms:
     """``LIV = w_v VIP(o_T) + w_l VIP(e_l) + w_c InfoNCE(o_text, e_l)``.
@@ -170,6 +183,7 @@ def liv_loss(
         permutations: int64 (2 * negatives, B): the negatives of the image goal, then those of the text goal.
             None draws them.
         labels: int64 (B,), equal for equal texts; used, and required, with ``config.mask_same_text`` only.
+        others: embeddings of texts about none of the videos, (M, D), for InfoNCE; None as released.
         generator: where permutations are drawn from; None is torch's own.
 
     Raises:
@@ -185,7 +199,11 @@ def liv_loss(
     vision = vip_loss(first, now, after, last, gamma=config.gamma, permutations=permutations[: config.negatives])
     language = vip_loss(first, now, after, texts, gamma=config.gamma, permutations=permutations[config.negatives :])
     contrast = info_nce(
-        text_frame, texts, temperature=config.temperature, labels=labels if config.mask_same_text else None
+        text_frame,
+        texts,
+        temperature=config.temperature,
+        labels=labels if config.mask_same_text else None,
+        others=others,
     )
     total = config.weight_vision * vision + config.weight_language * language + config.weight_contrast * contrast
     return LivTerms(total, vision, language, contrast)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from liv_model.errors import ConfigError, DataError
+from training import distractors
 from training.augment import AugmentConfig, augment
 from training.episodes import EpisodeStore
 from training.tasks import load_tasks
@@ -39,11 +40,13 @@ class SamplerConfig:
         kind: "subclips" (released pre-training) or "episodes" (released fine-tuning).
         alpha: the frame paired with the text is drawn from ``int(alpha * length) - 1`` on; sub-clips only.
         paraphrase: probability that a text is one of the task's training paraphrases, not its instruction.
+        distractors: texts about none of the videos that a batch brings along; 0 as released.
     """
 
     kind: str = "subclips"
     alpha: float = 0.95
     paraphrase: float = 0.5
+    distractors: int = 0
 
     def __post_init__(self) -> None:
         """Refuse settings out of their range."""
@@ -52,6 +55,8 @@ class SamplerConfig:
         for name in ("alpha", "paraphrase"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"sampler.{name}", expected="a number in [0, 1]", got=getattr(self, name))
+        if self.distractors < 0:
+            raise ConfigError("sampler.distractors", expected="0 or more", got=self.distractors)
 
 
 def sample_subclip(length: int, rng: np.random.Generator, alpha: float = 0.95) -> FiveFrames:
@@ -79,6 +84,10 @@ def training_texts(task: str, text: str) -> tuple[str, ...]:
     return words.training_texts if words is not None and words.text == text else (text,)
 
 
+def _draw_texts(texts: Sequence[str], count: int, rng: np.random.Generator) -> list[str]:
+    return [texts[i] for i in rng.integers(len(texts), size=count)] if count else []
+
+
 @dataclass(frozen=True)
 class Batch:
     """What one training step reads.
@@ -88,12 +97,14 @@ class Batch:
         texts: B texts.
         labels: int64 (B,), equal for videos of one instruction, however it is said.
         episodes: int64 (B,), numbers in the store.
+        distractors: texts about none of the videos.
     """
 
     images: np.ndarray
     texts: list[str]
     labels: np.ndarray
     episodes: np.ndarray
+    distractors: list[str]
 
 
 class Sampler:
@@ -140,6 +151,7 @@ class Sampler:
                 )
         instructions = sorted({store.records[i].text for i in self.episodes})
         self._label = {text: n for n, text in enumerate(instructions)}
+        self._everyday, self._undone = distractors.everyday(), distractors.undone(self.tasks)
 
     @property
     def texts(self) -> list[str]:
@@ -160,7 +172,13 @@ class Sampler:
             images[:, row] = augment(frames, self._augmentation, rng)
             texts.append(self._say(record.task, record.text, rng))
             labels.append(self._label[record.text])
-        return Batch(images, texts, np.array(labels, np.int64), numbers)
+        return Batch(images, texts, np.array(labels, np.int64), numbers, self._distract(rng))
+
+    def _distract(self, rng: np.random.Generator) -> list[str]:
+        """Half of them undo a task where there is such a text, the others are about other things."""
+        near = self._config.distractors // 2 if self._undone else 0
+        far = self._config.distractors - near
+        return [*_draw_texts(self._undone, near, rng), *_draw_texts(self._everyday, far, rng)]
 
     def _draw(self, length: int, rng: np.random.Generator) -> FiveFrames:
         if self._config.kind == "episodes":

@@ -154,11 +154,12 @@ class Trainer:
     def _loss(self, batch: Batch) -> LivTerms:
         config = self.config
         images = torch.from_numpy(batch.images).to(self._device)  # (5, B, S, S, 3)
-        tokens = torch.from_numpy(self._tokenizer.encode(batch.texts)).to(self._device)  # (B, L)
+        tokens = self._tokenizer.encode([*batch.texts, *batch.distractors])  # (B + M, L)
         with self._autocast():
             # the five frames of all videos as one batch: batch norm sees them together, as released
             frames = self.network.encode_image(images.flatten(0, 1))  # (5B, D)
-            texts = self.network.encode_text(tokens)  # (B, D)
+            texts = self.network.encode_text(torch.from_numpy(tokens).to(self._device))  # (B + M, D)
+        texts, others = texts.split([len(batch.texts), len(batch.distractors)])  # (B, D), (M, D)
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
         return liv_loss(
             frames.unflatten(0, images.shape[:2]),  # (5, B, D)
@@ -166,6 +167,7 @@ class Trainer:
             config.objective,
             permutations=draw_permutations(2 * config.objective.negatives, len(texts), generator),
             labels=torch.from_numpy(batch.labels).to(self._device),
+            others=others if len(others) else None,
         )
 
     def _autocast(self) -> AbstractContextManager:

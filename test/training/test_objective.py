@@ -41,12 +41,14 @@ def vip_by_hand(first, now, after, goal, gamma, permutations) -> float:
     return total
 
 
-def info_nce_by_hand(images, texts, scale, labels) -> float:
+def info_nce_by_hand(images, texts, scale, labels, further=()) -> float:
     batch, total = len(images), 0.0
     for a, b in ((images, texts), (texts, images)):
         for i in range(batch):
             others = [j for j in range(batch) if j == i or labels is None or labels[i] != labels[j]]
             denominator = sum(math.exp(scale * float(np.dot(a[i], b[j]))) for j in others)
+            if a is images:
+                denominator += sum(math.exp(scale * float(np.dot(a[i], x))) for x in further)
             total -= math.log(math.exp(scale * float(np.dot(a[i], b[i]))) / denominator)
     return total / (2 * batch)
 
@@ -118,6 +120,20 @@ def test_the_same_permutation_moves_both_frames_and_goals_stay():
     doubled = vip_loss(first, now, after, goal, gamma=0.9, permutations=identity)
     start = -(first.float() * goal.float()).sum(-1).mean()
     assert float(doubled - start) == pytest.approx(2 * float(plain - start), rel=1e-5)
+
+
+def test_texts_about_no_video_are_further_wrong_columns():
+    rng = np.random.default_rng(2)
+    images, texts, others = unit(rng, B, D), unit(rng, B, D), unit(rng, 4, D)
+    labels = np.array([0, 1, 0, 2, 3, 1, 4])
+    got = info_nce(
+        torch.tensor(images),
+        torch.tensor(texts),
+        temperature=0.1,
+        labels=torch.tensor(labels),
+        others=torch.tensor(others),
+    )
+    assert float(got) == pytest.approx(info_nce_by_hand(images, texts, 10, labels, others), rel=1e-5)
 
 
 def test_info_nce_with_one_label_only_is_zero():

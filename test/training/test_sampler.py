@@ -7,7 +7,9 @@ import pytest
 pytest.importorskip("torch")
 
 from liv_model.errors import ConfigError, DataError
+from training import distractors
 from training.augment import AugmentConfig, augment, draw_crop
+from training.calibrate import UNRELATED
 from training.episodes import EpisodeStore
 from training.sampler import (
     Sampler,
@@ -98,6 +100,23 @@ def test_batches_depend_on_seed_and_step_only(squares):
     for text, label, number in zip(one.texts, one.labels, one.episodes, strict=True):
         assert text == store.records[number].text
         assert text == sorted({r.text for r in store.records})[label]
+
+
+def test_distractors_mean_no_task_and_stay_apart_from_what_familiarity_is_measured_on():
+    spoken = {t for w in load_tasks().values() for t in (*w.training_texts, *w.held_out)}
+    assert not spoken & set(distractors.everyday())
+    assert not set(UNRELATED) & set(distractors.everyday())
+    both = distractors.undone(["drawer-open", "drawer-close"])
+    assert both == ()  # each is the other's opposite, and both are learned
+    assert distractors.undone(["drawer-open"]) == (load_tasks()["drawer-close"].text,)
+
+
+def test_a_batch_brings_the_asked_number_of_distractors(squares):
+    store = EpisodeStore(squares / "train")
+    plain = Sampler(store, (), SamplerConfig(), AugmentConfig(), 0).batch(3, 6)
+    more = Sampler(store, (), SamplerConfig(distractors=5), AugmentConfig(), 0).batch(3, 6)
+    assert plain.distractors == [] and len(more.distractors) == 5
+    assert np.array_equal(plain.images, more.images) and plain.texts == more.texts
 
 
 def test_only_successes_of_the_asked_tasks(squares):

@@ -17,7 +17,7 @@ from training.config import OptimizerConfig, TrainConfig, dump, load  # noqa: E4
 from training.episodes import EpisodeStore, EpisodeWriter  # noqa: E402
 
 TUTORIAL = train.DEFAULT_CONFIG.with_name("tutorial.yaml")
-SMALL = ["steps=8", "batch=8", "validate_every=4", "threads=1", "network.dim=32", "amp=true"]
+SMALL = ["steps=8", "batch=8", "validate_every=4", "threads=1", "network.dim=32", "amp=true", "sampler.distractors=4"]
 
 
 def arguments(squares, out, *more, settings=SMALL):
