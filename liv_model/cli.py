@@ -16,6 +16,8 @@ COMMANDS = {
     "demo": ("liv_ros.demo", "a live ROS graph over a recording, with the curve at the end"),
     "bundle": ("liv_model.bundle_command", "show what a bundle holds, and verify it"),
     "episodes simulate": ("training.simulate", "record episodes of simulated robot arms (Meta-World)"),
+    "episodes import": ("training.import_episodes", "bring other people's recordings into a store of episodes"),
+    "episodes show": ("training.show_episodes", "what a store of episodes holds, and whether it is whole"),
     "episodes record-demo": ("training.record_demo", "record one simulated success as a bag of camera images"),
     "train": ("training.train", "train LIV on a store of episodes"),
     "export": ("training.export", "turn a training run into a bundle for the robot"),
