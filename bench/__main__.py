@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
+import importlib
 import json
 import os
 import platform
@@ -14,7 +14,6 @@ from pathlib import Path
 from bench import encoder, imports
 from liv_model.bundle import Bundle
 from liv_model.errors import LivError
-from liv_model.folders import shipped
 from liv_ros.demo import isolate
 
 _EXAMPLES = """examples:
@@ -38,7 +37,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print JSON instead of the report")
     arguments = parser.parse_args()
     try:
-        report = measure(Bundle.load(arguments.bundle or shipped("models/metaworld")), arguments.seconds)
+        report = measure(Bundle.load(arguments.bundle), arguments.seconds)
     except LivError as error:
         print(f"make bench: {error}", file=sys.stderr)
         return 2
@@ -70,7 +69,7 @@ def measure(bundle: Bundle, seconds: float) -> dict:
 
 def machine() -> dict[str, str]:
     """What the figures were measured on."""
-    versions = {name: importlib.metadata.version(name) for name in ("numpy", "openvino", "opencv-python-headless")}
+    versions = {name: importlib.import_module(name).__version__ for name in ("numpy", "openvino", "cv2")}
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     return {
         "cpu": f"{_cpu()}, {os.cpu_count()} cores",

@@ -9,7 +9,7 @@ import numpy as np
 
 from liv_model.bundle import Bundle
 from liv_model.encoder import Encoder, open_encoder
-from liv_model.score import percentiles
+from liv_model.timings import percentiles
 
 BATCHES = (1, 2, 4, 8)
 CALLS = 300
@@ -39,7 +39,7 @@ def _time(call) -> dict[str, float]:
         begin = time.perf_counter()
         call()
         spent.append((time.perf_counter() - begin) * 1e3)
-    return {"n": CALLS, **percentiles(np.asarray(spent), 50, 99)}
+    return {"n": CALLS, **percentiles(spent, 50, 99)}
 
 
 def _bare_loop(encoder: Encoder, size: int) -> dict[str, float]:

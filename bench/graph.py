@@ -16,11 +16,12 @@ from rclpy.executors import SingleThreadedExecutor
 from liv_model.bundle import Bundle
 from liv_model.errors import LivError
 from liv_model.folders import shipped
-from liv_model.score import percentiles
+from liv_model.timings import percentiles
 from liv_ros.demo import RECORDING
 from liv_ros.demo_graph import CAMERA, NAMESPACE, Watcher
 from liv_ros.messages import STREAM_QOS
 from liv_ros.node_process import NodeProcess
+from liv_ros.run import init_rclpy
 
 WIDTH, HEIGHT, RATE_HZ = 640, 480, 30
 STARTS = 5
@@ -32,7 +33,7 @@ def measure(bundle: Bundle, seconds: float) -> tuple[dict, dict]:
     """Latency of the running graph, and how long a starting encoder takes to its first embedding."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        rclpy.init(args=[])
+        init_rclpy([])
         stack.callback(rclpy.try_shutdown)
         watcher = Watcher()
         executor = SingleThreadedExecutor()
@@ -43,10 +44,10 @@ def measure(bundle: Bundle, seconds: float) -> tuple[dict, dict]:
             "video_node",
             video=str(shipped(RECORDING)),
             topic=_IMAGES,
-            loop="true",
-            rate_hz=f"{RATE_HZ}.0",
-            width=str(WIDTH),
-            height=str(HEIGHT),
+            loop=True,
+            rate_hz=float(RATE_HZ),
+            width=WIDTH,
+            height=HEIGHT,
         )
         starts = [graph.first_embedding_s() for _ in range(STARTS)]
         return graph.latency(seconds), {
@@ -65,7 +66,7 @@ class _Graph:
         self._embeddings: list[Embedding] = []
         watcher.create_subscription(Embedding, f"{CAMERA}/embedding", self._embeddings.append, STREAM_QOS)
 
-    def start(self, name: str, **parameters: str) -> NodeProcess:
+    def start(self, name: str, **parameters: object) -> NodeProcess:
         process = NodeProcess(name, parameters, self._folder / f"{name}.log", namespace=NAMESPACE)
         self._stack.callback(process.stop)
         return process
@@ -96,7 +97,7 @@ class _Graph:
         rewards = list(self._watcher.rewards)
         after = self._encoder_counts(encoder)
         change = {name: after[name] - before[name] for name in after}
-        latency = percentiles(np.asarray([reward.latency_ms for reward in rewards]), 50, 95, 99)
+        latency = percentiles((reward.latency_ms for reward in rewards), 50, 95, 99)
         return {
             "n": len(rewards),
             "rewards_hz": round(len(rewards) / seconds, 1),

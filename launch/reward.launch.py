@@ -5,12 +5,22 @@ import uuid
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import (
+    DeclareLaunchArgument,
+    OpaqueFunction,
+    RegisterEventHandler,
+    SetEnvironmentVariable,
+    Shutdown,
+)
+from launch.event_handlers import OnProcessExit
+from launch.events.process import ProcessExited
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 SHARE = Path(__file__).absolute().parent.parent
-FAST_DDS_PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
+FAST_DDS_PROFILES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")  # Fast DDS 2, 3
+MISTAKE = 2  # exit code
 
 # An argument left empty leaves the parameter as the config has it.
 ARGUMENTS = {
@@ -34,29 +44,40 @@ ENCODER_PARAMETERS = {
 
 
 def generate_launch_description() -> LaunchDescription:
-    # a profile of the user's own stays
-    profile = EnvironmentVariable(FAST_DDS_PROFILE, default_value=str(SHARE / "config" / "fastdds.xml"))
+    ours = str(SHARE / "config" / "fastdds.xml")  # a profile of the user's own stays
     return LaunchDescription(
         [
             *(DeclareLaunchArgument(name, default_value=d, description=what) for name, (d, what) in ARGUMENTS.items()),
-            SetEnvironmentVariable(FAST_DDS_PROFILE, profile),
+            *(SetEnvironmentVariable(v, EnvironmentVariable(v, default_value=ours)) for v in FAST_DDS_PROFILES),
             OpaqueFunction(function=nodes),
         ]
     )
 
 
-def nodes(context: LaunchContext) -> list[Node]:
+def nodes(context: LaunchContext) -> list:
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    encoder = {parameter: given[name] for name, parameter in ENCODER_PARAMETERS.items() if given[name]}
-    encoder["session"] = uuid.uuid4().hex  # a respawned encoder goes on with the last goal, not with the first
+    encoder = {parameter: text(given[name]) for name, parameter in ENCODER_PARAMETERS.items() if given[name]}
+    encoder["session"] = text(uuid.uuid4().hex)  # a respawned encoder goes on with the last goal, not with the first
     started = [
         node("encoder_node", given, encoder, respawn=True, respawn_delay=1.0),
         node("reward_node", given, {}, respawn=True, respawn_delay=1.0),
     ]
     if given["video"]:
-        video = {"video": given["video"], "topic": given["camera"] or "/camera/image_raw", "wait_for_subscribers": 1}
-        started.append(node("video_node", given, {**video, "transport": given["transport"] or "raw"}))
-    return started
+        video = {"video": given["video"], "topic": given["camera"] or "/camera/image_raw"}
+        video["transport"] = given["transport"] or "raw"
+        texts = {name: text(value) for name, value in video.items()}
+        started.append(node("video_node", given, {**texts, "wait_for_subscribers": 1}))
+    return [*started, RegisterEventHandler(OnProcessExit(on_exit=end_on_mistake))]
+
+
+def text(value: str) -> ParameterValue:
+    """A text as a text: launch_ros reads plain strings as YAML, and "yes" as true."""
+    return ParameterValue(value, value_type=str)
+
+
+def end_on_mistake(event: ProcessExited, context: LaunchContext) -> list[Shutdown]:
+    """A node that crashed comes back; one that was given something wrong would only say so again."""
+    return [Shutdown(reason=f"{event.process_name} was given something wrong")] if event.returncode == MISTAKE else []
 
 
 def node(executable: str, given: dict[str, str], parameters: dict, **options) -> Node:

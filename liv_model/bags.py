@@ -8,7 +8,7 @@ import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -61,9 +61,16 @@ def read_messages(path: str | Path, topics: list[str] | None = None) -> Iterator
     """Yield (topic, recording time in ns, message) in recording order; all topics, or those named."""
     with open_bag(path) as reader:
         connections = [c for c in reader.connections if topics is None or c.topic in topics]
-        if connections:
-            for connection, time_ns, raw in reader.messages(connections=connections):
-                yield connection.topic, time_ns, reader.deserialize(raw, connection.msgtype)
+        messages = reader.messages(connections=connections) if connections else iter(())
+        while True:
+            try:
+                connection, time_ns, raw = next(messages)
+                message = reader.deserialize(raw, connection.msgtype)
+            except StopIteration:
+                return
+            except Exception as error:  # rosbags lets errors of its storages and types through as they are
+                raise MediaError(str(path), expected="an undamaged recording", got=repr(error)) from error
+            yield connection.topic, time_ns, message
 
 
 def camera_topic(path: str | Path, topic: str | None = None) -> str:
@@ -77,6 +84,29 @@ def camera_topic(path: str | Path, topic: str | None = None) -> str:
             str(path), expected="one camera topic", got=", ".join(cameras) or "none", remedy="name one with --topic"
         )
     return topic or cameras[0]
+
+
+class _Channel(NamedTuple):
+    id: int
+    msgtype: str
+    offered_qos: str
+
+
+def _offered_qos(reliable: bool, latched: bool) -> str:
+    """What ``ros2 bag play`` offers again, in the numbers of rmw, as Humble wrote and all read."""
+    never = {"sec": 9223372036, "nsec": 854775807}
+    profile = {
+        "history": 1,
+        "depth": 10,
+        "reliability": 1 if reliable else 2,
+        "durability": 1 if latched else 2,
+        "deadline": never,
+        "lifespan": dict(never),
+        "liveliness": 1,
+        "liveliness_lease_duration": dict(never),
+        "avoid_ros_namespace_conventions": False,
+    }
+    return yaml.safe_dump([profile], sort_keys=False)
 
 
 class BagWriter:
@@ -96,7 +126,7 @@ class BagWriter:
         self._file = (self._folder / self._name).open("wb")
         self._writer = Writer(self._file, chunk_size=1 << 20, compression=CompressionType.ZSTD)
         self._writer.start(profile="ros2", library="liv_ros")
-        self._channels: dict[str, tuple[str, int]] = {}
+        self._channels: dict[str, _Channel] = {}
         self._counts: dict[str, int] = {}
         self._first_ns: int | None = None
         self._last_ns = 0
@@ -107,13 +137,30 @@ class BagWriter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def add_topic(self, topic: str, msgtype: str) -> None:
-        """Announce a topic, so that it is in the bag even if nothing comes; ``msgtype`` as ``std_msgs/msg/String``."""
+    def add_topic(self, topic: str, msgtype: str, *, reliable: bool = True, latched: bool = False) -> None:
+        """Announce a topic, so that it is in the bag even if nothing comes.
+
+        Args:
+            topic: absolute name.
+            msgtype: such as ``std_msgs/msg/String``.
+            reliable: whether it was published reliably, and shall be when the bag is played.
+            latched: whether it was published transient_local.
+
+        Raises:
+            MediaError: the type is not known here.
+        """
         if topic in self._channels:
             return
-        definition, _ = message_types().generate_msgdef(msgtype, ros_version=2)
+        try:
+            definition, _ = message_types().generate_msgdef(msgtype, ros_version=2)
+        except Exception as error:  # rosbags raises errors of its own and KeyError
+            raise MediaError(
+                f"{topic}: type {msgtype}", expected="a type of ROS 2 Jazzy or liv_ros", got=repr(error)
+            ) from error
         schema = self._writer.register_schema(msgtype, "ros2msg", definition.encode())
-        self._channels[topic] = (msgtype, self._writer.register_channel(topic, "cdr", schema))
+        offered = _offered_qos(reliable, latched)
+        channel = self._writer.register_channel(topic, "cdr", schema, metadata={"offered_qos_profiles": offered})
+        self._channels[topic] = _Channel(channel, msgtype, offered)
         self._counts[topic] = 0
 
     def write(self, topic: str, msgtype: str, stamp_ns: int, cdr: bytes) -> None:
@@ -126,8 +173,7 @@ class BagWriter:
             cdr: the serialised message, encapsulation header included.
         """
         self.add_topic(topic, msgtype)
-        channel = self._channels[topic][1]
-        self._writer.add_message(channel, stamp_ns, cdr, stamp_ns, sequence=self._counts[topic])
+        self._writer.add_message(self._channels[topic].id, stamp_ns, cdr, stamp_ns, sequence=self._counts[topic])
         self._counts[topic] += 1
         self._first_ns = stamp_ns if self._first_ns is None else min(self._first_ns, stamp_ns)
         self._last_ns = max(self._last_ns, stamp_ns)
@@ -153,13 +199,13 @@ class BagWriter:
             {
                 "topic_metadata": {
                     "name": topic,
-                    "type": msgtype,
+                    "type": channel.msgtype,
                     "serialization_format": "cdr",
-                    "offered_qos_profiles": "",
+                    "offered_qos_profiles": channel.offered_qos,
                 },
                 "message_count": self._counts[topic],
             }
-            for topic, (msgtype, _) in self._channels.items()
+            for topic, channel in self._channels.items()
         ]
         return {
             "version": 5,

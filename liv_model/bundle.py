@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from liv_model.errors import BundleError, ConfigError
+from liv_model.folders import shipped
 from liv_model.image import Preprocessing
 
 FORMAT = 1
@@ -92,17 +93,17 @@ class Bundle:
         return f"{self.name}@{self.digest}"
 
     @classmethod
-    def load(cls, path: str | Path, *, verify: bool = True) -> Bundle:
+    def load(cls, path: str | Path | None = None, *, verify: bool = True) -> Bundle:
         """Read and verify a bundle.
 
         Args:
-            path: the folder.
+            path: the folder; None or "" is the bundle that ships, ``models/metaworld``.
             verify: whether to compare every file with its SHA-256.
 
         Raises:
             BundleError: a file is missing or altered, or the format is not ours: file, expected, got, remedy.
         """
-        folder = Path(path).expanduser()
+        folder = Path(path).expanduser() if path else shipped("models/metaworld")
         text = _read_manifest(folder)
         manifest = _parse(folder, text)
         bundle = _from_manifest(folder, manifest, hashlib.sha256(text).hexdigest()[:12])
@@ -135,11 +136,14 @@ def seal(folder: str | Path, manifest: dict[str, Any]) -> Bundle:
 
 
 def sha256(path: Path) -> str:
-    """Hex SHA-256 of a file."""
+    """Hex SHA-256 of a file; BundleError if it cannot be read."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise BundleError(str(path), expected="a readable file", got=error.strerror) from error
     return digest.hexdigest()
 
 
@@ -225,5 +229,5 @@ def _require_files(folder: Path, files: dict[str, str], verify: bool) -> None:
             raise BundleError(f"{folder / MANIFEST}", expected="files inside the bundle", got=name, remedy=_COPY_AGAIN)
         if not path.is_file():
             raise BundleError(str(path), expected="a file", got="none", remedy=_COPY_AGAIN)
-        if verify and (got := sha256(path)) != expected:
-            raise BundleError(str(path), expected=f"sha256 {expected[:12]}", got=got[:12], remedy=_COPY_AGAIN)
+        if verify and (got := sha256(path)) != str(expected):
+            raise BundleError(str(path), expected=f"sha256 {str(expected)[:12]}", got=got[:12], remedy=_COPY_AGAIN)

@@ -8,9 +8,9 @@ import json
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from liv_model.bundle import Bundle
-from liv_model.folders import shipped
 
 _EXAMPLES = """examples:
   liv bundle
@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("bundle", nargs="?", help="the folder (default: the shipped models/metaworld)")
     parser.add_argument("--json", action="store_true", help="print liv.yaml and the identity as JSON")
     arguments = parser.parse_args(argv)
-    bundle = Bundle.load(arguments.bundle or shipped("models/metaworld"))
+    bundle = Bundle.load(arguments.bundle)
     if arguments.json:
         print(json.dumps({"model": bundle.identity, **bundle.manifest}, indent=2, default=str))
     else:
@@ -45,7 +45,7 @@ def _show(bundle: Bundle) -> None:
     )
     table = Table("known instruction", "opposite", "value at start", "value at goal")
     for known in bundle.instructions:
-        table.add_row(known.text, known.opposite or "-", f"{known.start:.2f}", f"{known.goal:.2f}")
+        table.add_row(Text(known.text), Text(known.opposite or "-"), f"{known.start:.2f}", f"{known.goal:.2f}")
     console.print(table)
     for name, value in bundle.manifest.get("provenance", {}).get("metrics", {}).items():
         console.print(f"{name}: {value}", markup=False)

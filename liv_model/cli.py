@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 
-from liv_model.errors import LivError
+from liv_model.errors import MISTAKE, LivError
 
 # words -> (module with a main(argv) -> int, what it does). The one place that may name all sides.
 COMMANDS = {
@@ -24,34 +24,39 @@ COMMANDS = {
     "evaluate": ("training.evaluate", "measure how good a bundle's rewards are on held-out episodes"),
 }
 
-MISTAKE, INTERRUPTED = 2, 128 + signal.SIGINT
+INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(argv: list[str] | None = None) -> int:
     """Dispatch a command line; returns the exit code: 0, 2 for a user's mistake, 130 for Ctrl-C."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] in ("-h", "--help"):
-        print(_help())
-        return 0
-    name = next((n for n in COMMANDS if words[: len(n.split())] == n.split()), None)
-    if name is None:
-        return _mistake(f"liv: expected one of {', '.join(COMMANDS)}, got {' '.join(words[:2])!r}; see `liv --help`")
     try:
-        return _load(name)(words[len(name.split()) :])
-    except LivError as error:
-        return _mistake(f"liv {name}: {error}")
-    except KeyboardInterrupt:
-        print(f"liv {name}: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return _dispatch(words)
     except BrokenPipeError:  # `liv ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
-def _load(name: str):
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        print(_help(), flush=True)
+        return 0
+    name = next((n for n in COMMANDS if words[: len(n.split())] == n.split()), None)
+    if name is None:
+        return _mistake(f"liv: expected one of {', '.join(COMMANDS)}, got {' '.join(words[:2])!r}; see `liv --help`")
+    try:
+        return _run(name, words[len(name.split()) :])
+    except LivError as error:
+        return _mistake(f"liv {name}: {error}")
+    except KeyboardInterrupt:
+        print(f"liv {name}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(name: str, words: list[str]) -> int:
     module = COMMANDS[name][0]
     try:
-        return importlib.import_module(module).main
+        return importlib.import_module(module).main(words)
     except ModuleNotFoundError as error:
         needs = {"training": "a checkout with `make train-env`", "liv_ros": "a sourced ROS 2 with liv_ros built"}
         remedy = needs.get(module.split(".")[0], "install the package")

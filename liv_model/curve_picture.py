@@ -28,8 +28,9 @@ def draw_curves(
 
     figure = Figure(figsize=(10, 5.2), dpi=120, facecolor="white")
     FigureCanvasAgg(figure)
-    figure.text(0.06, 0.95, title, fontsize=13, fontweight="bold", color="#222222", va="center")
-    axes = figure.add_axes((0.06, 0.11, 0.9, 0.5))
+    # goals are people's words: a dollar sign in them is no mathematics
+    figure.text(0.07, 0.95, title, fontsize=13, fontweight="bold", color="#222222", va="center", parse_math=False)
+    axes = figure.add_axes((0.07, 0.11, 0.9, 0.5))
     end_s = max(float(curve.time_s[-1]) for curve in curves) or 1.0
     axes.set_xlim(0, end_s)
     _draw_values(axes, curves)
@@ -41,16 +42,16 @@ def _draw_values(axes, curves: list[Curve]) -> None:
     for index, curve in enumerate(curves):
         colour = _COLOURS[index % len(_COLOURS)]
         style = "-" if index == 0 else "--"
-        axes.plot(
-            curve.time_s, curve.value, style, color=colour, linewidth=2.4 if index == 0 else 1.8, label=curve.goal
-        )
+        axes.plot(curve.time_s, curve.value, style, color=colour, linewidth=2.4 if index == 0 else 1.8)
     axes.set_xlabel("time (s)", color="#444444")
     axes.set_ylabel("value S (cosine)", color="#444444")
     axes.grid(True, color="#e6e6e6", linewidth=0.8)
     axes.tick_params(colors="#444444")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    axes.legend(loc="best", frameon=False, fontsize=11)
+    legend = axes.legend(axes.lines, [curve.goal for curve in curves], loc="best", frameon=False, fontsize=11)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def _draw_strip(figure, axes, thumbnails: tuple[tuple[float, np.ndarray], ...], end_s: float) -> None:
@@ -59,7 +60,7 @@ def _draw_strip(figure, axes, thumbnails: tuple[tuple[float, np.ndarray], ...], 
     width = box.width / max(1, len(thumbnails))
     for index, (time_s, picture) in enumerate(thumbnails):
         left = box.x0 + index * width
-        strip = figure.add_axes((left + 0.003, 0.66, width - 0.006, 0.24))
+        strip = figure.add_axes((left + 0.003, 0.68, width - 0.006, 0.23))
         strip.imshow(picture)
         strip.set_axis_off()
         strip.text(

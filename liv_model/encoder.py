@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from typing import Protocol
 
 import numpy as np
@@ -70,7 +69,7 @@ def open_encoder(bundle: Bundle, backend: str = "auto", device: str = "auto", th
             f"backend {name!r}",
             expected=f"the Python package {error.name!r}",
             got="not installed",
-            remedy="install it, or use backend 'openvino'",
+            remedy=f"pip install {error.name}, or use another backend",
         ) from error
     return module.open_encoder(bundle, device=device, threads=threads)
 

@@ -7,6 +7,8 @@ with code 2; nodes log it (throttled) and go on.
 
 from __future__ import annotations
 
+MISTAKE = 2  # exit code of a user's mistake
+
 
 class LivError(Exception):
     """A mistake a person can mend: ``what: expected ..., got ...; remedy``.

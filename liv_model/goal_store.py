@@ -42,7 +42,10 @@ class GoalStore:
             content["image_png"] = base64.b64encode(_png(stored.goal.image)).decode()
         self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_suffix(".part")
-        draft.write_text(json.dumps(content), encoding="utf-8")
+        with draft.open("w", encoding="utf-8") as file:
+            json.dump(content, file)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut leaves an empty file under the new name
         os.replace(draft, self._path)
 
     def load(self) -> StoredGoal | None:

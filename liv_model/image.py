@@ -13,6 +13,7 @@ from liv_model.errors import ConfigError, ImageError
 
 INTERPOLATIONS = ("area", "bilinear", "bicubic")
 LARGEST_SIDE = 16384
+LARGEST_ASPECT = 20  # a thinner picture would be enlarged to far more pixels than it has
 
 
 class Region(NamedTuple):
@@ -72,13 +73,15 @@ def to_square(rgb: np.ndarray, preprocessing: Preprocessing, roi: Region | None 
         uint8 (S, S, 3), RGB, contiguous.
 
     Raises:
-        ImageError: ``rgb`` is no such array, or ``roi`` is not inside it.
+        ImageError: ``rgb`` is no such array or thinner than 20 to 1, or ``roi`` is not inside it.
     """
     require_rgb(rgb)
     if roi is not None:
         rgb = _cut(rgb, roi)
     size = preprocessing.size
     height, width = rgb.shape[:2]
+    if max(height, width) > LARGEST_ASPECT * min(height, width):
+        raise ImageError("image", expected=f"sides of at most {LARGEST_ASPECT} to 1", got=f"{width}x{height}")
     if width <= height:
         resized = (size, max(size, int(size * height / width)))
     else:
@@ -98,7 +101,7 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def decode_image(data: bytes, what: str = "compressed image") -> np.ndarray:
-    """Decode JPEG or PNG bytes to uint8 (H, W, 3) RGB; ImageError when they are broken or cut short."""
+    """Decode JPEG or PNG bytes to uint8 (H, W, 3) RGB; ImageError when they are cut short or do not decode."""
     import cv2
 
     if is_cut_jpeg(data):
@@ -116,8 +119,9 @@ def is_cut_jpeg(data: bytes) -> bool:
     """Whether ``data`` begins as a JPEG and lacks its end marker.
 
     libjpeg fills what is missing with grey and only warns, so a half-received frame would be scored as real.
+    Drivers may pad the end with zeros.
     """
-    return bytes(data[:2]) == b"\xff\xd8" and b"\xff\xd9" not in bytes(data[-64:])
+    return bytes(data[:2]) == b"\xff\xd8" and b"\xff\xd9" not in bytes(data).rstrip(b"\0")[-64:]
 
 
 def _cut(rgb: np.ndarray, roi: Region) -> np.ndarray:

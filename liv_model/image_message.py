@@ -73,7 +73,7 @@ def image_to_rgb(message: ImageMessage) -> np.ndarray:
 
 
 def compressed_to_rgb(message: CompressedImageMessage) -> np.ndarray:
-    """Return uint8 (H, W, 3) RGB; ImageError if the format is not JPEG or PNG, or the data is broken or cut short."""
+    """Return uint8 (H, W, 3) RGB; ImageError if it is not JPEG or PNG, is cut short or does not decode."""
     # image_transport writes "jpeg", but also "bgr8; jpeg compressed bgr8"
     if not any(name in message.format.lower() for name in COMPRESSED):
         raise ImageError("compressed image format", expected="jpeg | png", got=repr(message.format))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,10 +15,10 @@ from liv_model import bags
 from liv_model.errors import ImageError, MediaError
 from liv_model.image import decode_image, read_image
 from liv_model.image_message import compressed_to_rgb, image_to_rgb
+from liv_model.reward import NANOSECONDS
 
 PICTURES = {".png", ".jpg", ".jpeg"}
 FOLDER_RATE_HZ = 10.0
-NANOSECONDS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,10 @@ def open_media(path: str | Path, *, topic: str | None = None, rate_hz: float = F
 
 
 def _video(path: Path):
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what is wrong is said by the MediaError below
     import cv2
 
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wrong is said by the MediaError below
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     capture = cv2.VideoCapture(str(path))
     if not capture.isOpened():
         raise MediaError(
@@ -153,6 +155,8 @@ def _bag_frames(media: Media) -> Iterator[Frame]:
             yield _bag_frame(message, stamp_ns - first_ns)
         except ImageError as error:
             raise MediaError(f"{media.path}: frame at {(stamp_ns - first_ns) / NANOSECONDS:.2f} s: {error}") from error
+    if first_ns is None:
+        raise MediaError(f"{media.path}: {media.topic}", expected="at least one frame", got="none")
 
 
 def _bag_frame(message, time_ns: int) -> Frame:

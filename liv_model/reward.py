@@ -56,7 +56,6 @@ class RewardStream:
         self._goal = np.asarray(goal, np.float64)[None]  # (1, D)
         self._calibration = calibration
         self._jitter_ns = round(stamp_jitter_s * NANOSECONDS)
-        self.out_of_order = 0
         self.reset()
 
     def reset(self) -> None:
@@ -72,11 +71,10 @@ class RewardStream:
             stamp_ns: when its image was taken, nanoseconds.
 
         Returns:
-            The sample, or None when the stamp is out of order (counted in ``out_of_order``).
+            The sample, or None when the stamp is out of order.
         """
         if self._last_ns is not None and stamp_ns <= self._last_ns:
             if self._last_ns - stamp_ns <= self._jitter_ns:
-                self.out_of_order += 1
                 return None
             self.reset()
         value = float(values(np.asarray(embedding)[None], self._goal)[0, 0])

@@ -12,19 +12,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from liv_model.bundle import Bundle
 from liv_model.curve_picture import draw_curves
 from liv_model.encoder import BACKENDS, Encoder, open_encoder
 from liv_model.errors import MediaError
-from liv_model.folders import shipped
 from liv_model.goal import Goal, GoalResolver, ResolvedGoal
 from liv_model.image import read_image
 from liv_model.media import Media, open_media
 from liv_model.metrics import voc
-from liv_model.score import Curve, EncodedRecording, encode_frames, percentiles, score, write_csv
-
-THUMBNAILS = 8
+from liv_model.score import Curve, EncodedRecording, encode_frames, score, write_csv
+from liv_model.timings import percentiles
 
 _EXAMPLES = """examples:
   liv reward arm.mp4 --goal "open the drawer" --goal "close the drawer"
@@ -38,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     media = open_media(arguments.video, topic=arguments.topic, rate_hz=arguments.rate)
     goals = _goals(arguments)
-    bundle = Bundle.load(arguments.bundle or shipped("models/metaworld"))
+    bundle = Bundle.load(arguments.bundle)
     encoder = open_encoder(bundle, arguments.backend, arguments.device)
     resolver = GoalResolver(bundle, encoder)
     resolved = {name: resolver.resolve(goal) for name, goal in goals.items()}
@@ -83,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _goals(arguments: argparse.Namespace) -> dict[str, Goal]:
     goals = {text: Goal(text=text) for text in arguments.goal}
-    goals.update({Path(file).name: Goal(image=read_image(file)) for file in arguments.goal_image})
+    goals.update({str(file): Goal(image=read_image(file)) for file in arguments.goal_image})
     return goals or {"": Goal()}  # which says that a goal is missing
 
 
@@ -93,7 +92,7 @@ def encode_with_progress(media: Media, encoder: Encoder, bundle: Bundle, *, quie
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
         frames = progress.track(media.frames(), total=media.frame_count or None)
-        return encode_frames(frames, encoder, bundle.image, thumbnails=THUMBNAILS, frame_count=media.frame_count)
+        return encode_frames(frames, encoder, bundle.image)
 
 
 def _summary(
@@ -141,7 +140,7 @@ def _show(summary: dict, folder: Path) -> None:
     table = Table("goal", "first value", "last value", "progress", "VOC", "familiarity")
     for goal in summary["goals"]:
         keys = ("value_first", "value_last", "progress_last", "voc", "familiarity")
-        table.add_row(goal["goal"], *("-" if goal[key] is None else f"{goal[key]:.2f}" for key in keys))
+        table.add_row(Text(goal["goal"]), *("-" if goal[key] is None else f"{goal[key]:.2f}" for key in keys))
     console.print(table)
     for message in (goal["message"] for goal in summary["goals"] if goal["message"]):
         console.print(message, style="yellow", markup=False)

@@ -15,10 +15,9 @@ import numpy as np
 from liv_model.calibration import Calibration
 from liv_model.encoder import Encoder
 from liv_model.image import Preprocessing, to_square
-from liv_model.media import NANOSECONDS, Frame
-from liv_model.reward import RewardStream
-
-_THUMBNAIL_HEIGHT = 120
+from liv_model.media import Frame
+from liv_model.reward import NANOSECONDS, RewardStream
+from liv_model.thumbnails import ThumbnailStrip
 
 
 @dataclass(frozen=True)
@@ -50,43 +49,18 @@ class Curve:
     progress: np.ndarray
 
 
-def encode_frames(
-    frames: Iterable[Frame],
-    encoder: Encoder,
-    preprocessing: Preprocessing,
-    *,
-    thumbnails: int = 0,
-    frame_count: int = 0,
-) -> EncodedRecording:
+def encode_frames(frames: Iterable[Frame], encoder: Encoder, preprocessing: Preprocessing) -> EncodedRecording:
     """Encode frame by frame, as a robot would; memory holds embeddings and a few thumbnails, never the video."""
-    times, rows, spent, kept = [], [], [], []
-    every = max(1, frame_count // (4 * thumbnails)) if thumbnails else 0
-    for index, frame in enumerate(frames):
+    times, rows, spent = [], [], []
+    strip = ThumbnailStrip()
+    for frame in frames:
         square = to_square(frame.rgb, preprocessing)
         begin = time.perf_counter()
         rows.append(encoder.encode_images(square[None])[0])
         spent.append((time.perf_counter() - begin) * 1e3)
         times.append(frame.time_ns)
-        if every and index % every == 0:
-            kept.append((frame.time_ns / NANOSECONDS, thumbnail(frame.rgb)))
-    return EncodedRecording(
-        np.asarray(times, np.int64), np.stack(rows), np.asarray(spent), tuple(evenly(kept, thumbnails))
-    )
-
-
-def thumbnail(rgb: np.ndarray) -> np.ndarray:
-    """A small copy of a picture, for the strip above a curve."""
-    import cv2
-
-    width = max(1, round(rgb.shape[1] * _THUMBNAIL_HEIGHT / rgb.shape[0]))
-    return cv2.resize(rgb, (width, _THUMBNAIL_HEIGHT), interpolation=cv2.INTER_AREA)
-
-
-def evenly(items: list, count: int) -> list:
-    """At most ``count`` of the items, evenly spread, first and last among them."""
-    if count <= 0 or len(items) <= count:
-        return items[: max(count, 0)]
-    return [items[round(i)] for i in np.linspace(0, len(items) - 1, count)]
+        strip.add(frame.time_ns / NANOSECONDS, frame.rgb)
+    return EncodedRecording(np.asarray(times, np.int64), np.stack(rows), np.asarray(spent), strip.pictures)
 
 
 def score(
@@ -132,10 +106,3 @@ def write_csv(curves: list[Curve], path: Path) -> None:
             for frame, time_s, value, reward, progress in columns:
                 shown = "" if math.isnan(progress) else f"{progress:.6f}"
                 writer.writerow([curve.goal, frame, f"{time_s:.6f}", f"{value:.9f}", f"{reward:.9f}", shown])
-
-
-def percentiles(milliseconds: np.ndarray, *which: int) -> dict[str, float]:
-    """Percentiles by name, such as ``{"p50": 1.9, "p99": 2.6}``; NaN when there is nothing."""
-    if not len(milliseconds):
-        return {f"p{p}": math.nan for p in which}
-    return {f"p{p}": round(float(np.percentile(milliseconds, p)), 3) for p in which}

@@ -24,9 +24,9 @@ class Tokenizer:
     @classmethod
     def load(cls, path: str | Path, context_length: int) -> Tokenizer:
         """Read ``tokenizer.json``; BundleError when it is none."""
-        import tokenizers
-
         try:
+            import tokenizers
+
             return cls(tokenizers.Tokenizer.from_file(str(path)), context_length)
         except Exception as error:  # the library raises bare Exception
             raise BundleError(str(path), expected="a Hugging Face tokenizer.json", got=error) from error

@@ -2,8 +2,8 @@
 """The thread that owns the device: frames in, embeddings out, goals between frames. No ROS.
 
 Every camera has a slot for one frame: a newer frame replaces one that still waits (latest wins, nothing queues).
-What waits in all slots is encoded as one batch. A job, such as taking up a goal, runs between two batches and is
-told which embedding of each camera will be the first whose frame arrived after it.
+What waits in all slots is encoded as one batch. A job, such as taking up a goal, runs between two batches and can
+ask which embedding of each camera will be the first whose frame is still to come.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from liv_model.encoder import Encoder
 from liv_model.errors import LivError
 
 Meta = TypeVar("Meta")
-Job = Callable[[dict[str, int]], Any]
+Job = Callable[[], Any]
 _TIMINGS_KEPT = 1000
 
 
@@ -32,7 +32,7 @@ class PendingFrame(Generic[Meta]):
 
     Attributes:
         square: brings the frame to uint8 (S, S, 3); called on the worker's thread, so that frames which are
-            replaced cost nothing; raises a LivError if the frame is bad.
+            replaced cost nothing; raises if the frame is bad.
         meta: handed through.
     """
 
@@ -93,12 +93,7 @@ class EncoderWorker(Generic[Meta]):
             self._wake.notify()
 
     def submit(self, job: Job) -> Future:
-        """Run ``job(first_sequence)`` on the device's thread, after the frames that are already here.
-
-        Args:
-            job: gets, per camera seen so far, the sequence of the first embedding whose frame comes after the job
-                was taken up; cameras not in it begin at 0. Its result or error is the future's.
-        """
+        """Run a job on the device's thread, after the frames that are already here; its result is the future's."""
         future: Future = Future()
         with self._wake:
             if self._closed:
@@ -107,6 +102,14 @@ class EncoderWorker(Generic[Meta]):
                 self._jobs.append((job, future))
                 self._wake.notify()
         return future
+
+    def first_sequence(self) -> dict[str, int]:
+        """By camera, the sequence from which on embeddings are surely of frames that come after this call.
+
+        To be called by a job. A camera that is not in it begins at 0.
+        """
+        with self._wake:
+            return {camera: self._next_sequence.get(camera, 0) + (camera in self._slots) for camera in self.counts}
 
     def close(self) -> None:
         """Finish the batch under way and end the thread; waiting jobs are cancelled."""
@@ -141,16 +144,16 @@ class EncoderWorker(Generic[Meta]):
             try:
                 squares.append(frame.square())
                 cameras.append(camera)
-            except LivError as error:
+            except Exception as error:  # whatever a frame does must not take the thread, and with it the goals, away
                 self._refuse(camera, error)
         if not squares:
             return
         begin_s = perf_counter()
         try:
             embeddings = self._encoder.encode_images(np.stack(squares))
-        except Exception as error:  # a failing device must not take the thread, and with it the goals, away
+        except Exception as error:  # nor a failing device
             for camera in cameras:
-                self._refuse(camera, error if isinstance(error, LivError) else LivError(f"encoder: {error}"))
+                self._refuse(camera, error)
             return
         self.encode_ms.append((perf_counter() - begin_s) * 1e3)
         for camera, embedding in zip(cameras, embeddings, strict=True):
@@ -159,14 +162,14 @@ class EncoderWorker(Generic[Meta]):
             self.counts[camera].encoded += 1
             self._on_embedding(camera, frames[camera].meta, sequence, embedding)
 
-    def _refuse(self, camera: str, error: LivError) -> None:
+    def _refuse(self, camera: str, error: Exception) -> None:
         self.counts[camera].refused += 1
-        self._on_refused(camera, error)
+        self._on_refused(camera, error if isinstance(error, LivError) else LivError(f"encoding failed: {error!r}"))
 
     def _do(self, job: Job, future: Future) -> None:
         if not future.set_running_or_notify_cancel():
             return
         try:
-            future.set_result(job(dict(self._next_sequence)))
+            future.set_result(job())
         except Exception as error:  # the caller's, through the future
             future.set_exception(error)

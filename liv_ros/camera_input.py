@@ -3,20 +3,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
-import rclpy
 from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
+from liv_ros.fast_dds import profile_hint
 from liv_ros.parameters import parameter
 
 TRANSPORTS = ("raw", "compressed")
 RELIABILITIES = ("best_effort", "reliable")
-PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 WARN_EVERY_S = 10.0
 
 
@@ -58,14 +56,3 @@ class CameraInput:
             f"{self.name}: {self.lost_in_transport} frames of {self.topic} lost on the way here{profile_hint()}",
             throttle_duration_sec=WARN_EVERY_S,
         )
-
-
-def profile_hint() -> str:
-    """What to do about lost frames, where Fast DDS runs without a profile of its own; else ""."""
-    is_fast_dds = "fastrtps" in rclpy.get_rmw_implementation_identifier()
-    if not is_fast_dds or any(os.environ.get(variable) for variable in PROFILE_VARIABLES):
-        return ""
-    return (
-        "; Fast DDS out of the box drops large best-effort messages: export FASTRTPS_DEFAULT_PROFILES_FILE="
-        "$(ros2 pkg prefix --share liv_ros)/config/fastdds.xml for the camera driver and here"
-    )

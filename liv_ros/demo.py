@@ -15,10 +15,11 @@ from liv_model.errors import MediaError
 from liv_model.folders import shipped
 from liv_model.media import open_media
 from liv_model.tokenizer import Tokenizer
+from liv_ros.fast_dds import use_profile
 
-FAST_DDS_PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 RECORDING = "examples/drawer_open"
 GOAL = "open the drawer"
+OUTPUTS = {"bag", "log", "reward.png", "summary.json"}
 
 _EXAMPLES = """examples:
   liv demo
@@ -30,15 +31,15 @@ _EXAMPLES = """examples:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line."""
     arguments = _parser().parse_args(argv)
-    media = open_media(arguments.video or shipped(RECORDING), topic=arguments.topic)
-    bundle = Bundle.load(arguments.bundle or shipped("models/metaworld"))
-    # an empty or overlong goal is said here, before anything starts
-    Tokenizer.load(bundle.file("tokenizer.json"), bundle.context_length).encode([arguments.goal])
-    output = _make_output(Path(arguments.output))
     isolate()
     from liv_ros.demo_graph import play  # rclpy reads the environment that isolate() has set
     from liv_ros.demo_report import report
 
+    media = open_media(arguments.video or shipped(RECORDING), topic=arguments.topic)
+    bundle = Bundle.load(arguments.bundle)
+    # an empty or overlong goal is said here, before anything starts
+    Tokenizer.load(bundle.file("tokenizer.json"), bundle.context_length).encode([arguments.goal])
+    output = make_output(Path(arguments.output), media.path)
     run = play(media, arguments.goal, bundle, output)
     summary = report(output, media, run, arguments.goal, bundle)
     if arguments.json:
@@ -53,17 +54,24 @@ def isolate() -> None:
     os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     os.environ.pop("ROS_LOCALHOST_ONLY", None)
-    os.environ.setdefault(FAST_DDS_PROFILE, str(shipped("config/fastdds.xml")))
+    use_profile()
 
 
-def _make_output(folder: Path) -> Path:
-    """An empty folder: a demo's own earlier one is replaced, anything else is left alone."""
-    if folder.exists():
-        is_ours = folder.is_dir() and ((folder / "log").is_dir() or not any(folder.iterdir()))
-        if not is_ours:
-            raise MediaError(str(folder), expected="no such folder, or one of an earlier demo", got="something else")
-        shutil.rmtree(folder)
+def make_output(folder: Path, recording: Path) -> Path:
+    """Make the output folder anew.
+
+    Raises:
+        MediaError: it holds anything but an earlier demo's output, or holds the recording; nothing is removed then.
+    """
+    if recording.resolve().is_relative_to(folder.resolve()):
+        raise MediaError(str(folder), expected="a folder that does not hold the recording", got=recording)
     try:
+        found = {path.name: path for path in folder.iterdir()} if folder.exists() else {}
+        if found and not (found.keys() <= OUTPUTS and (folder / "log" / "encoder_node.log").is_file()):
+            foreign = ", ".join(sorted(found.keys() - OUTPUTS)[:3]) or "files that are not a demo's"
+            raise MediaError(str(folder), expected="a new folder, or one of an earlier demo", got=foreign)
+        for path in found.values():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         (folder / "log").mkdir(parents=True)
     except OSError as error:
         raise MediaError(str(folder), expected="a folder to write into", got=error.strerror) from error

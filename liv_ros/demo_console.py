@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 from liv_model.media import Media
 from liv_ros.msg import Reward
@@ -33,7 +34,7 @@ class Console:
 
     def __enter__(self) -> Console:
         if self._console.is_terminal:
-            waiting = Panel("starting the nodes ...", title=self._goal)
+            waiting = Panel("starting the nodes ...", title=Text(self._goal))
             self._live = Live(waiting, console=self._console, refresh_per_second=10)
             self._live.start()
         else:
@@ -66,7 +67,7 @@ class Console:
         bar = ProgressBar(total=1.0, completed=reward.progress if known else 0.0, width=_CURVE_WIDTH)
         table.add_row("progress", bar if known else "not calibrated for this goal")
         table.add_row("latency", f"{latency_ms:.1f} ms from stamp to reward")
-        return Panel(table, title=self._goal, subtitle=reward.model)
+        return Panel(table, title=Text(self._goal), subtitle=Text(reward.model))
 
 
 def _percent(progress: float) -> str:

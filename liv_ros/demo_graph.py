@@ -20,6 +20,7 @@ from liv_ros.demo_console import Console
 from liv_ros.messages import LATCHED_QOS, STREAM_QOS, stamp_ns
 from liv_ros.msg import ActiveGoal, Reward
 from liv_ros.node_process import NodeProcess
+from liv_ros.run import init_rclpy
 
 CAMERA = "camera"
 NAMESPACE = "/liv"
@@ -79,23 +80,25 @@ class LiveRun:
     Attributes:
         rewards: as they were received.
         encode_ms: p50 and p99 of the encoder's own time, as it told on /diagnostics.
+        backend: what ran the model, as it told there.
     """
 
     rewards: list[ReceivedReward]
     encode_ms: dict[str, float]
+    backend: str
 
 
 def play(media: Media, goal: str, bundle: Bundle, output: Path) -> LiveRun:
     """Play a recording through the graph, show the rewards as they come, and record a bag into ``output/bag``."""
     with ExitStack() as stack:
-        rclpy.init(args=[])
+        init_rclpy([])
         stack.callback(rclpy.try_shutdown)
         watcher = Watcher()
         executor = SingleThreadedExecutor()
         executor.add_node(watcher)
         console = stack.enter_context(Console(goal, media))
 
-        def start(name: str, **parameters: str) -> NodeProcess:
+        def start(name: str, **parameters: object) -> NodeProcess:
             process = NodeProcess(name, parameters, output / "log" / f"{name}.log", namespace=NAMESPACE)
             stack.callback(process.stop)
             return process
@@ -103,25 +106,20 @@ def play(media: Media, goal: str, bundle: Bundle, output: Path) -> LiveRun:
         encoder = start(
             "encoder_node",
             bundle=str(bundle.path),
-            goal=_quoted(goal),
+            goal=goal,
             state_folder=str(output / "log"),
             **{"camera.topic": IMAGES, "camera.transport": "compressed"},
         )
         nodes = [encoder, start("reward_node")]
-        nodes.append(start("recorder_node", output=str(output / "bag"), topics="[" + ",".join(RECORDED) + "]"))
+        nodes.append(start("recorder_node", output=str(output / "bag"), topics=list(RECORDED)))
         _wait_until_ready(watcher, executor, nodes)
-        video = start("video_node", topic=IMAGES, transport="compressed", wait_for_subscribers="2", **_source(media))
+        video = start("video_node", topic=IMAGES, transport="compressed", wait_for_subscribers=2, **_source(media))
         _watch(watcher, executor, console, [*nodes, video], video)
-        return LiveRun(watcher.rewards, watcher.encode_ms)
+        return LiveRun(watcher.rewards, watcher.encode_ms, watcher.encoder_health["backend"])
 
 
 def _source(media: Media) -> dict[str, str]:
     return {"video": str(media.path), **({"bag_topic": media.topic} if media.topic else {})}
-
-
-def _quoted(text: str) -> str:
-    """A text as a YAML string, so that a goal like ``123`` or ``yes`` stays one."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _wait_until_ready(watcher: Watcher, executor: SingleThreadedExecutor, nodes: list[NodeProcess]) -> None:
@@ -153,6 +151,8 @@ def _watch(watcher, executor, console: Console, nodes: list[NodeProcess], video:
         if len(watcher.rewards) > shown:
             shown, last = len(watcher.rewards), time.monotonic()
             console.show(shown, watcher.rewards[-1].message, watcher.rewards[-1].latency_ms)
+    if video.wait(READY_WITHIN_S):
+        raise LivError("video_node", got=video.last_line, remedy=f"see {video.log}")
     if not watcher.rewards:
         raise LivError("the demo", expected="rewards", got="none", remedy="see the logs beside the bag")
     watcher.encoder_health = {}

@@ -18,10 +18,12 @@ from liv_model.curve_picture import draw_curves
 from liv_model.encoder import open_encoder
 from liv_model.errors import MediaError
 from liv_model.image_message import compressed_to_rgb
-from liv_model.media import NANOSECONDS, Media
+from liv_model.media import Media
 from liv_model.metrics import voc
-from liv_model.reward_video import THUMBNAILS
-from liv_model.score import Curve, evenly, percentiles, score, thumbnail
+from liv_model.reward import NANOSECONDS
+from liv_model.score import Curve, score
+from liv_model.thumbnails import evenly, thumbnail
+from liv_model.timings import percentiles
 from liv_ros.demo_graph import CAMERA, IMAGES, NAMESPACE, LiveRun
 from liv_ros.messages import stamp_ns
 
@@ -31,10 +33,11 @@ def report(output: Path, media: Media, run: LiveRun, goal: str, bundle: Bundle) 
     bag = output / "bag"
     active, times, embeddings = _read(bag)
     opposite = opposite_of(bundle, active)
-    encoder = open_encoder(bundle)
     vectors = {goal: np.asarray(active.embedding)}
     if opposite:
+        encoder = open_encoder(bundle)
         vectors[opposite] = encoder.encode_texts([opposite])[0]
+        encoder.close()
     curves = [score(name, times, embeddings, vector, Calibration()) for name, vector in vectors.items()]
     frame_count, pictures = _pictures(bag, int(times[0]))
     draw_curves(curves, pictures, output / "reward.png", title=f"How far has the robot come?  Goal: “{goal}”")
@@ -45,9 +48,9 @@ def report(output: Path, media: Media, run: LiveRun, goal: str, bundle: Bundle) 
         "frames_dropped": frame_count - len(run.rewards),
         "voc": _voc(curves[0]),
         "voc_opposite": _voc(curves[1]) if opposite else None,
-        "latency_ms": percentiles(np.asarray([reward.latency_ms for reward in run.rewards]), 50, 95, 99),
+        "latency_ms": percentiles((reward.latency_ms for reward in run.rewards), 50, 95, 99),
         "encode_ms": run.encode_ms,
-        "backend": encoder.backend,
+        "backend": run.backend,
         "model": bundle.identity,
         "message": active.message,
         "video": media.path.name,
@@ -80,7 +83,7 @@ def _read(bag: Path) -> tuple[object, np.ndarray, np.ndarray]:
 def _pictures(bag: Path, first_ns: int) -> tuple[int, tuple[tuple[float, np.ndarray], ...]]:
     """How many frames were played, and some of them with their times in seconds since the first."""
     frames = [message for _, _, message in read_messages(bag, [IMAGES])]
-    chosen = evenly(frames, THUMBNAILS)
+    chosen = evenly(frames)
     pictures = [((stamp_ns(f.header) - first_ns) / NANOSECONDS, thumbnail(compressed_to_rgb(f))) for f in chosen]
     return len(frames), tuple(pictures)
 

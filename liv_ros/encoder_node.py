@@ -14,11 +14,10 @@ from std_msgs.msg import Header
 from liv_model.bundle import Bundle
 from liv_model.encoder import BACKENDS, open_encoder
 from liv_model.errors import LivError
-from liv_model.folders import shipped
 from liv_model.goal import GoalResolver
 from liv_model.image import to_square
-from liv_model.score import percentiles
-from liv_model.worker import EncoderWorker, PendingFrame
+from liv_model.timings import percentiles
+from liv_model.worker import CameraCounts, EncoderWorker, PendingFrame
 from liv_ros.camera_input import CameraInput
 from liv_ros.diagnostics import OK, WARN, Diagnostics
 from liv_ros.goal_input import GoalInput
@@ -38,23 +37,36 @@ class EncoderNode(Node):
         backend = parameter(self, "backend", "auto", "what runs the model", choices=BACKENDS)
         device = parameter(self, "device", "auto", "the backend's name of a device, or auto")
         threads = parameter(self, "threads", 0, "CPU threads of the backend; 0 = it decides", least=0, most=256)
-        self._bundle = Bundle.load(folder or shipped("models/metaworld"))
-        self._encoder = open_encoder(self._bundle, backend, device, threads)
-        self._encoder.encode_images(np.zeros((1, self._bundle.image.size, self._bundle.image.size, 3), np.uint8))
-        self._activation = uuid.uuid4().hex[:12]
-        self._worker = EncoderWorker(self._encoder, self._on_embedding, self._on_refused)
-        resolver = GoalResolver(self._bundle, self._encoder)
-        self._goals = GoalInput(self, resolver, self._bundle.identity, self._activation, self._worker.submit)
         names = camera_names(self)
-        self._embeddings = {name: self.create_publisher(Embedding, f"{name}/embedding", STREAM_QOS) for name in names}
-        self._last_refusal = ""
-        self._goals.restore()
+        # Cameras before goals: of what waits at the same time, the executor hands on the frames first, so that they
+        # do not count for the goal.
         self._cameras = [CameraInput(self, name, self._on_image) for name in names]
+        self._embeddings = {name: self.create_publisher(Embedding, f"{name}/embedding", STREAM_QOS) for name in names}
+        self._bundle = Bundle.load(folder)
+        self._encoder = open_encoder(self._bundle, backend, device, threads)
+        self._warm_up({1, len(names)})
+        self._activation = uuid.uuid4().hex[:12]
+        self._last_refusal = ""
+        self._reported: dict[str, int] = {}
+        self._worker = EncoderWorker(self._encoder, self._on_embedding, self._on_refused)
+        try:
+            resolver = GoalResolver(self._bundle, self._encoder)
+            self._goals = GoalInput(self, resolver, self._bundle.identity, self._activation, self._worker)
+            self._goals.restore()
+        except BaseException:
+            self._worker.close()  # a thread left running would abort the process at its end
+            raise
         self._diagnostics = Diagnostics(self, self._health)
         self.get_logger().info(
             f"{self._bundle.identity} on {self._encoder.backend} {self._encoder.device}, "
             f"cameras: {', '.join(camera.topic for camera in self._cameras)}"
         )
+
+    def _warm_up(self, batches: set[int]) -> None:
+        """Have the device do once what it will do: first calls compile and allocate."""
+        size = self._bundle.image.size
+        for batch in batches:
+            self._encoder.encode_images(np.zeros((batch, size, size, 3), np.uint8))
 
     def _on_image(self, camera: str, message: Image | CompressedImage) -> None:
         """Hand a frame to the worker; what it costs to read it is spent there, and only if it is not replaced."""
@@ -78,29 +90,41 @@ class EncoderNode(Node):
             "device": self._encoder.device,
             "activation": self._activation,
             "goal": (goal.text or "an image") if goal else "none",
-            "goals refused": self._goals.refused,
             "last goal refused": self._goals.last_refusal,
+            "last frame refused": self._last_refusal,
         }
-        timings = percentiles(np.asarray(self._worker.encode_ms), 50, 99)
+        timings = percentiles(list(self._worker.encode_ms), 50, 99)
         values.update({f"encode {name} (ms)": value for name, value in timings.items()})
-        for camera in self._cameras:
-            values.update(self._camera_health(camera))
-        values["last frame refused"] = self._last_refusal
-        refused = self._goals.refused or self._last_refusal
-        lost = any(camera.lost_in_transport for camera in self._cameras)
-        if refused or lost:
-            return WARN, "input refused" if refused else "frames lost on the way here", values
-        return OK, "encoding", values
+        counts = self._counts()
+        problems = self._problems(counts)
+        self._reported = counts
+        return (WARN if problems else OK), "; ".join(problems) or "encoding", {**values, **counts}
 
-    def _camera_health(self, camera: CameraInput) -> dict[str, object]:
-        counts = self._worker.counts.get(camera.name)
-        named = vars(counts) if counts else {"received": 0}
-        rows = {f"{camera.name}: frames {what}": number for what, number in named.items()}
-        return {**rows, f"{camera.name}: frames lost in transport": camera.lost_in_transport}
+    def _counts(self) -> dict[str, int]:
+        counts = {"goals refused": self._goals.refused}
+        for camera in self._cameras:
+            frames = vars(self._worker.counts.get(camera.name, CameraCounts()))
+            counts.update({f"{camera.name}: frames {what}": number for what, number in frames.items()})
+            counts[f"{camera.name}: frames lost in transport"] = camera.lost_in_transport
+        return counts
+
+    def _problems(self, counts: dict[str, int]) -> list[str]:
+        """What went wrong since the last report."""
+        rise = {name: number - self._reported.get(name, 0) for name, number in counts.items()}
+        problems = ["goal refused"] if rise["goals refused"] else []
+        for camera in self._cameras:
+            if not rise[f"{camera.name}: frames received"]:
+                problems.append(f"{camera.name}: no frames on {camera.topic}")
+            if rise[f"{camera.name}: frames refused"]:
+                problems.append(f"{camera.name}: frames refused")
+            if rise[f"{camera.name}: frames lost in transport"]:
+                problems.append(f"{camera.name}: frames lost on the way here")
+        return problems
 
     def destroy_node(self) -> None:
         """End the worker before the publishers it uses."""
         self._worker.close()
+        self._goals.close()
         self._encoder.close()
         super().destroy_node()
 

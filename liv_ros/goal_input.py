@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -18,13 +19,12 @@ from liv_model.errors import ConfigError, LivError
 from liv_model.folders import state_folder
 from liv_model.goal import Goal, GoalResolver
 from liv_model.goal_store import GoalStore, StoredGoal
+from liv_model.worker import EncoderWorker
 from liv_ros.messages import LATCHED_QOS, active_goal_message, goal_from_message, goal_message
 from liv_ros.msg import ActiveGoal
 from liv_ros.msg import Goal as GoalMessage
 from liv_ros.parameters import parameter
 from liv_ros.srv import SetGoal
-
-Submit = Callable[[Callable[[dict[str, int]], ActiveGoal]], Future]
 
 
 class GoalInput:
@@ -35,15 +35,17 @@ class GoalInput:
         resolver: encodes goals; used on the device's thread only.
         model: identity of the model.
         activation: of the encoder.
-        submit: runs a job on the device's thread (see :class:`liv_model.worker.EncoderWorker`).
+        worker: whose thread encodes.
     """
 
-    def __init__(self, node: Node, resolver: GoalResolver, model: str, activation: str, submit: Submit):
+    def __init__(self, node: Node, resolver: GoalResolver, model: str, activation: str, worker: EncoderWorker):
         self._node = node
         self._resolver = resolver
         self._model, self._activation = model, activation
-        self._submit = submit
+        self._worker = worker
+        self._disk = ThreadPoolExecutor(1, "liv_goal_store")  # a slow disk holds up no frame
         self.refused = 0
+        self._counting = threading.Lock()  # goals are refused on the executor's and on the device's thread
         self.last_refusal = ""
         self.active: ActiveGoal | None = None
         self._initial = parameter(node, "goal", "", "goal in words to begin with; empty = the last one, kept on disk")
@@ -86,7 +88,7 @@ class GoalInput:
         try:
             goal = StoredGoal(request.goal.id, goal_from_message(request.goal))
             active = await _ros_future(self._accept(goal, request.goal.header), self._node)
-        except LivError as error:
+        except Exception as error:  # also what a device may raise: the caller is waiting for an answer
             self._refuse(error)
             response.message = str(error)
             return response
@@ -113,13 +115,14 @@ class GoalInput:
         goal = StoredGoal(asked.id or uuid.uuid4().hex[:12], asked.goal, self._session)
         message = goal_message(goal.id, header, goal.goal)
 
-        def job(first_sequence: dict[str, int]) -> ActiveGoal:
+        def job() -> ActiveGoal:
             resolved = self._resolver.resolve(goal.goal)
-            self._activate(active_goal_message(message, self._model, self._activation, resolved, first_sequence))
-            self._keep(goal)
+            first = self._worker.first_sequence()  # from here on the goal counts
+            self._activate(active_goal_message(message, self._model, self._activation, resolved, first))
+            self._disk.submit(self._keep, goal)
             return self.active
 
-        return self._submit(job)
+        return self._worker.submit(job)
 
     def _activate(self, active: ActiveGoal) -> None:
         self.active = active
@@ -135,8 +138,13 @@ class GoalInput:
         except OSError as error:
             self._node.get_logger().warning(f"the goal will not survive a restart: {error}", throttle_duration_sec=60.0)
 
+    def close(self) -> None:
+        """Finish what is being written."""
+        self._disk.shutdown()
+
     def _refuse(self, error: BaseException) -> None:
-        self.refused += 1
+        with self._counting:
+            self.refused += 1
         self.last_refusal = str(error)
         self._node.get_logger().error(f"goal refused: {error}", throttle_duration_sec=1.0)
 

@@ -12,12 +12,10 @@ from std_msgs.msg import Header
 
 from liv_model.calibration import Calibration
 from liv_model.goal import Goal, ResolvedGoal
-from liv_model.reward import RewardSample
+from liv_model.reward import NANOSECONDS, RewardSample
 from liv_ros.image_conversion import to_rgb
 from liv_ros.msg import ActiveGoal, Embedding, Reward
 from liv_ros.msg import Goal as GoalMessage
-
-NANOSECONDS = 1_000_000_000
 
 # Reliable publishers match reliable and best-effort subscribers alike.
 STREAM_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -18,15 +19,17 @@ class NodeProcess:
 
     Args:
         name: of its module, such as ``encoder_node``.
-        parameters: as they would be written after ``-p``.
+        parameters: str, bool, int, float or a list of these.
         log: the file to write its output to.
         namespace: of the node.
     """
 
-    def __init__(self, name: str, parameters: dict[str, str], log: Path, *, namespace: str):
+    def __init__(self, name: str, parameters: dict[str, object], log: Path, *, namespace: str):
         self.name = name
         self.log = log
-        given = [word for key, value in parameters.items() for word in ("-p", f"{key}:={value}")]
+        # JSON is YAML, and says of a text such as "yes" or "2024" that it is one
+        written = {key: json.dumps(value, ensure_ascii=False) for key, value in parameters.items()}
+        given = [word for key, value in written.items() for word in ("-p", f"{key}:={value}")]
         command = [sys.executable, "-m", f"liv_ros.{name}", "--ros-args", "-r", f"__ns:={namespace}", *given]
         with log.open("wb") as file:
             # a session of its own: Ctrl-C reaches who started it alone, who then stops the nodes in order
@@ -38,15 +41,24 @@ class NodeProcess:
         return self._process.poll() is None
 
     @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    @property
     def output(self) -> str:
         """What the node has printed so far."""
         return self.log.read_text(errors="replace")
 
+    @property
+    def last_line(self) -> str:
+        """The last that the node has printed."""
+        return (self.output.strip().splitlines() or ["no output"])[-1]
+
     def require_running(self) -> None:
         """Raise the node's own last words if it ended before its time."""
         if not self.is_running:
-            last = (self.output.strip().splitlines() or ["no output"])[-1]
-            raise LivError(f"{self.name} ended", got=last, remedy=f"see {self.log}")
+            raise LivError(f"{self.name} ended", got=self.last_line, remedy=f"see {self.log}")
 
     def wait(self, timeout_s: float) -> int:
         """Wait for the process to end by itself and return its exit code; LivError if it does not in time."""

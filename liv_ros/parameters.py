@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -60,7 +61,10 @@ def parameter(
 def camera_names(node: Node) -> list[str]:
     """Declare and return ``cameras``: names that stand in topics, at least one, none twice."""
     names = parameter(node, "cameras", ["camera"], "names of the cameras; outputs are <name>/embedding, <name>/reward")
-    valid = all(name and name.replace("_", "a").isalnum() and not name[0].isdigit() for name in names)
-    if not names or not valid or len(set(names)) != len(names):
+    if (
+        not names
+        or not all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) for name in names)
+        or len(set(names)) != len(names)
+    ):
         raise ConfigError("parameter cameras", expected="distinct names of letters, digits and _", got=list(names))
     return list(names)

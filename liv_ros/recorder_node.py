@@ -12,7 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from liv_model.bags import BagWriter
-from liv_model.errors import ConfigError
+from liv_model.errors import ConfigError, MediaError
 from liv_ros.parameters import parameter
 from liv_ros.run import run_node
 
@@ -53,12 +53,17 @@ class RecorderNode(Node):
             reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
             durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
         )
-        self._bag.add_topic(topic, msgtype)
+        try:
+            self._bag.add_topic(topic, msgtype, reliable=reliable, latched=latched)
+            message_class = _message_class(msgtype)
+        except (MediaError, ImportError, AttributeError) as error:
+            self.get_logger().error(f"not recorded: {topic}: {error}")
+            return
 
         def write(cdr: bytes) -> None:
             self._bag.write(topic, msgtype, time.time_ns(), cdr)
 
-        self.create_subscription(_message_class(msgtype), topic, write, qos, raw=True)
+        self.create_subscription(message_class, topic, write, qos, raw=True)
         self.get_logger().info(f"recording {topic} ({msgtype})")
 
     def destroy_node(self) -> None:

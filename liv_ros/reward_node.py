@@ -22,17 +22,20 @@ from liv_ros.run import run_node
 class Episode:
     """One camera's rewards for one goal: the stream, and from which embedding on it counts."""
 
+    camera: str
     goal: ActiveGoal
     stream: RewardStream
     first_sequence: int
 
     def accepts(self, embedding: Embedding) -> bool:
-        """Whether an embedding may be scored here: same model and activation, and not from before the goal."""
+        """Whether an embedding may be scored here: same camera, model and activation, and not from before the goal."""
         return (
-            embedding.model == self.goal.model
+            embedding.camera == self.camera
+            and embedding.model == self.goal.model
             and embedding.activation == self.goal.activation
             and embedding.sequence >= self.first_sequence
             and len(embedding.data) == len(self.goal.embedding)
+            and bool(np.isfinite(embedding.data).all())
         )
 
 
@@ -53,6 +56,7 @@ class RewardNode(Node):
         self._goal: ActiveGoal | None = None
         self._episodes: dict[str, Episode] = {}
         self._counts = {"rewards": 0, "embeddings not of the active goal": 0, "stamps out of order": 0}
+        self._reported: dict[str, int] = {}
         self._publishers_by_camera = {
             name: self.create_publisher(Reward, f"{name}/reward", STREAM_QOS) for name in self._names
         }
@@ -65,15 +69,20 @@ class RewardNode(Node):
         self._diagnostics = Diagnostics(self, self._health)
 
     def _on_goal(self, goal: ActiveGoal) -> None:
-        """Begin an episode on every camera."""
+        """Begin an episode on every camera; an empty id ends the last one."""
+        if len(goal.cameras) != len(goal.first_sequence) or not np.isfinite(goal.embedding).all():
+            self.get_logger().error("active_goal refused: expected as many first_sequence as cameras, finite numbers")
+            return
         self._goal = goal if goal.goal.id else None
         first = dict(zip(goal.cameras, goal.first_sequence, strict=True))
-        vector = np.asarray(goal.embedding, np.float32)
-        calibration = calibration_from_message(goal)
         self._episodes = {
-            name: Episode(goal, RewardStream(vector, calibration, stamp_jitter_s=self._jitter_s), first.get(name, 0))
+            name: Episode(name, goal, self._stream(goal), first.get(name, 0))
             for name in (self._names if self._goal else ())
         }
+
+    def _stream(self, goal: ActiveGoal) -> RewardStream:
+        vector = np.asarray(goal.embedding, np.float32)
+        return RewardStream(vector, calibration_from_message(goal), stamp_jitter_s=self._jitter_s)
 
     def _on_embedding(self, camera: str, embedding: Embedding) -> None:
         episode = self._episodes.get(camera)
@@ -96,9 +105,13 @@ class RewardNode(Node):
 
     def _health(self) -> tuple[bytes, str, dict[str, object]]:
         values: dict[str, object] = {"goal": self._goal.goal.id if self._goal else "none", **self._counts}
+        rise = {name: number - self._reported.get(name, 0) for name, number in self._counts.items()}
+        self._reported = dict(self._counts)
         if self._goal is None:
             return WARN, "no goal", values
-        return OK, "scoring", values
+        if rise["stamps out of order"] and not rise["rewards"]:
+            return WARN, "stamps do not advance", values
+        return (OK, "scoring", values) if rise["rewards"] else (WARN, "no embeddings to score", values)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -10,14 +10,15 @@ from array import array
 from collections.abc import Iterator
 
 import cv2
-import rclpy
+import numpy as np
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from liv_model.errors import ConfigError, LivError
-from liv_model.media import NANOSECONDS, Frame, open_media
+from liv_model.media import Frame, open_media
+from liv_model.reward import NANOSECONDS
 from liv_ros.camera_input import TRANSPORTS
 from liv_ros.messages import image_message
 from liv_ros.parameters import parameter
@@ -49,9 +50,16 @@ class VideoNode(Node):
         self._media = open_media(video, topic=bag_topic or None, rate_hz=self._rate_hz or 10.0)
         message_type = Image if self._transport == "raw" else CompressedImage
         self._publisher = self.create_publisher(message_type, topic, QoSProfile(depth=10))
-        self._stop = threading.Event()
+        self._stop, self._ended = threading.Event(), threading.Event()
+        self._error: LivError | None = None
         self._thread = threading.Thread(target=self._play, name="video", daemon=True)
         self._thread.start()
+
+    def has_ended(self) -> bool:
+        """Whether the recording has been played; raises the LivError that broke it off."""
+        if self._ended.is_set() and self._error is not None:
+            raise self._error
+        return self._ended.is_set()
 
     def _play(self) -> None:
         """Publish every frame when it is due. The next one is read before the wait, so that its stamp is fresh."""
@@ -63,9 +71,9 @@ class VideoNode(Node):
                 count += self._play_once()
             self.get_logger().info(f"played {count} frames of {self._media.path}")
         except LivError as error:
-            self.get_logger().fatal(str(error))
+            self._error = error
         self._stop.wait(DRAIN_S)  # a publisher that goes at once can take its last message with it
-        rclpy.try_shutdown()
+        self._ended.set()
 
     def _play_once(self) -> int:
         begin_s = time.monotonic()
@@ -100,14 +108,14 @@ class VideoNode(Node):
         super().destroy_node()
 
 
-def _jpeg(rgb) -> bytes:
+def _jpeg(rgb: np.ndarray) -> bytes:
     _, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return data.tobytes()
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the node."""
-    return run_node(VideoNode, argv)
+    return run_node(VideoNode, argv, has_ended=VideoNode.has_ended)
 
 
 if __name__ == "__main__":

@@ -64,12 +64,12 @@ class OpenVinoEncoder:
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
         if self.device == "CPU":
             settings["INFERENCE_NUM_THREADS"] = str(threads or min(4, os.cpu_count() or 1))
-        try:
-            cache.mkdir(parents=True, exist_ok=True)
+        if _is_writable(cache):  # a read-only home costs the compilation, not the robot
             settings["CACHE_DIR"] = str(cache)
-        except OSError:
-            pass  # a read-only home costs the compilation, not the robot
-        self._core.set_property(self.device, settings)
+        try:
+            self._core.set_property(self.device, settings)
+        except RuntimeError as error:
+            raise self._refusal("to take its settings", error) from error
 
     def _compile(self, file: Path, shape: list[int]) -> openvino.InferRequest:
         try:
@@ -77,12 +77,12 @@ class OpenVinoEncoder:
             model.reshape(openvino.PartialShape(shape))
             return self._core.compile_model(model, self.device).create_infer_request()
         except RuntimeError as error:
-            raise BackendError(
-                f"OpenVINO on {self.device}",
-                expected=f"to compile {file.name}",
-                got=str(error).splitlines()[0],
-                remedy="try device 'CPU', or update the package openvino",
-            ) from error
+            raise self._refusal(f"to compile {file.name}", error) from error
+
+    def _refusal(self, expected: str, error: RuntimeError) -> BackendError:
+        remedy = "try device 'CPU', or update the package openvino"
+        first_line = str(error).splitlines()[0]
+        return BackendError(f"OpenVINO on {self.device}", expected=expected, got=first_line, remedy=remedy)
 
 
 def _device(core: openvino.Core, device: str) -> str:
@@ -92,6 +92,14 @@ def _device(core: openvino.Core, device: str) -> str:
     if device.split(".")[0].upper() not in {name.split(".")[0] for name in available}:
         raise BackendError("OpenVINO device", expected=" | ".join(["auto", *available]), got=repr(device))
     return device.upper()
+
+
+def _is_writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
 
 
 def _run(request: openvino.InferRequest, data: np.ndarray) -> np.ndarray:

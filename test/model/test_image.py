@@ -14,7 +14,7 @@ def checkers(height, width):
     return np.stack([(x * 7) % 256, (y * 11) % 256, (x + y) % 256], -1).astype(np.uint8)
 
 
-@pytest.mark.parametrize("shape", [(16, 16), (48, 64), (64, 48), (1, 200), (200, 1), (17, 16), (480, 640), (8, 8)])
+@pytest.mark.parametrize("shape", [(16, 16), (48, 64), (64, 48), (1, 20), (20, 1), (17, 16), (480, 640), (8, 8)])
 @pytest.mark.parametrize(
     "preprocessing", [AREA, Preprocessing(16, "bilinear", False), Preprocessing(16, "bicubic", True)], ids=str
 )
@@ -49,6 +49,12 @@ def test_bilinear_without_antialias_is_what_torch_interpolate_gives():
     tensor = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
     theirs = torch.nn.functional.interpolate(tensor, (16, 16), mode="bilinear", antialias=False)
     assert np.abs(ours - theirs[0].permute(1, 2, 0).numpy()).max() <= 1.0  # a rounding
+
+
+@pytest.mark.parametrize("shape", [(1, 16384), (16384, 1), (10, 201)])
+def test_a_strip_is_refused_before_it_is_enlarged(shape):
+    with pytest.raises(ImageError, match="at most 20 to 1"):
+        to_square(np.zeros((*shape, 3), np.uint8), AREA)
 
 
 def test_region_of_interest():
@@ -86,6 +92,7 @@ def test_files_are_read_as_rgb(tmp_path, suffix):
 def test_a_cut_jpeg_is_refused_although_the_decoder_would_fill_it_with_grey():
     data = cv2.imencode(".jpg", checkers(64, 64))[1].tobytes()
     assert decode_image(data).shape == (64, 64, 3)
+    assert decode_image(data + bytes(200)).shape == (64, 64, 3)  # as drivers pad it
     with pytest.raises(ImageError, match="expected a whole JPEG"):
         decode_image(data[: len(data) // 2])
 

@@ -50,8 +50,12 @@ def bad() -> np.ndarray:
     raise ImageError("image", expected="a picture", got="noise")
 
 
+def worse() -> np.ndarray:
+    raise MemoryError("a frame too large")
+
+
 def done(worker) -> None:
-    worker.submit(lambda first: None).result(10)
+    worker.submit(lambda: None).result(10)
 
 
 def test_latest_frame_wins_and_replaced_frames_are_counted(setup):
@@ -79,17 +83,27 @@ def test_pending_cameras_are_one_batch(setup):
     assert [(camera, sequence) for camera, _, sequence, _ in out] == [("a", 0), ("a", 1), ("b", 0), ("c", 0)]
 
 
-def test_a_job_counts_only_frames_that_come_after_it(setup):
+def test_a_job_can_ask_for_the_first_frame_that_is_still_to_come(setup):
     encoder, worker, out, _ = setup
+    taken_up, ask = threading.Event(), threading.Event()
+
+    def job():
+        taken_up.set()
+        assert ask.wait(10)
+        return worker.first_sequence()
+
     worker.offer("a", frame(1))
     assert encoder.entered.acquire(timeout=10)  # 1 is on the device, 2 waits: both came before the job
     worker.offer("a", frame(2))
-    job = worker.submit(lambda first: first)
+    answer = worker.submit(job)
     encoder.let_go.release(2)
-    assert job.result(10) == {"a": 2}
-    encoder.let_go.release()
+    assert taken_up.wait(10)
+    worker.offer("b", frame(9))  # comes while the job is under way, and before it asks
+    ask.set()
+    assert answer.result(10) == {"a": 2, "b": 1}
+    encoder.let_go.release(2)
+    done(worker)
     worker.offer("a", frame(3))
-    assert encoder.entered.acquire(timeout=10)
     done(worker)
     assert out[-1] == ("a", "frame 3", 2, 3)
 
@@ -99,9 +113,12 @@ def test_bad_frames_use_up_no_sequence_and_stop_nothing(setup):
     encoder.let_go.release(10)
     worker.offer("a", PendingFrame(bad, "bad"))
     done(worker)
+    worker.offer("a", PendingFrame(worse, "worse"))
+    done(worker)
     worker.offer("a", frame(5))
     done(worker)
-    assert refused == [("a", "image: expected a picture, got noise")]
+    assert refused[0] == ("a", "image: expected a picture, got noise")
+    assert "a frame too large" in refused[1][1]
     assert out == [("a", "frame 5", 0, 5)]
 
 
@@ -122,10 +139,10 @@ def test_a_failing_device_is_reported_and_the_worker_goes_on(setup):
 def test_errors_of_a_job_reach_its_caller(setup):
     _, worker, _, _ = setup
     with pytest.raises(ZeroDivisionError):
-        worker.submit(lambda first: 1 / 0).result(10)
+        worker.submit(lambda: 1 / 0).result(10)
 
 
 def test_close_cancels_waiting_jobs(setup):
     _, worker, _, _ = setup
     worker.close()
-    assert worker.submit(lambda first: None).cancelled()
+    assert worker.submit(lambda: None).cancelled()

@@ -29,7 +29,7 @@ class Probe:
         import rclpy
         from diagnostic_msgs.msg import DiagnosticArray
         from rclpy.executors import SingleThreadedExecutor
-        from rclpy.qos import QoSProfile, ReliabilityPolicy
+        from rclpy.qos import QoSProfile
         from sensor_msgs.msg import Image
         from std_msgs.msg import String
 
@@ -46,8 +46,7 @@ class Probe:
         listen(msg.Embedding, "camera/embedding", self.embeddings.append, QoSProfile(depth=500))
         listen(msg.Reward, "camera/reward", self.rewards.append, QoSProfile(depth=500))
         listen(DiagnosticArray, "/diagnostics", self._on_health, 10)
-        best_effort = QoSProfile(depth=500, reliability=ReliabilityPolicy.BEST_EFFORT)
-        self.camera = self.node.create_publisher(Image, "/camera/image_raw", best_effort)
+        self.camera = self.node.create_publisher(Image, "/camera/image_raw", 500)  # reliable, as the encoders ask here
         self.text = self.node.create_publisher(String, "goal/text", 10)
         self.image = self.node.create_publisher(Image, "goal/image", 10)
         self.goal = self.node.create_publisher(msg.Goal, "goal", 10)
@@ -138,7 +137,10 @@ def start(tmp_path, bundle):
 
     def start(name, **parameters):
         if name == "encoder_node":
-            parameters = {"bundle": str(bundle.path), "state_folder": str(tmp_path / "state"), **parameters}
+            state = str(tmp_path / "state")
+            # reliable: a test that publishes one image must not wait in vain for it; test_frame_loss.py has the default
+            ours = {"bundle": str(bundle.path), "state_folder": state, "camera.reliability": "reliable"}
+            parameters = {**ours, **parameters}
         log = tmp_path / f"{name}_{len(processes)}.log"
         processes.append(NodeProcess(name, parameters, log, namespace="/liv"))
         return processes[-1]
@@ -153,7 +155,7 @@ def start(tmp_path, bundle):
 @pytest.fixture
 def graph(probe, start):
     """encoder_node and reward_node with the goal "open the drawer", connected to the probe from end to end."""
-    start("encoder_node")
+    probe.encoder = start("encoder_node")
     start("reward_node")
     probe.connected(probe.camera)
     probe.connected(probe.text)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
 
+import cv2
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.ros
@@ -70,14 +72,18 @@ def test_reset_without_a_goal_says_so(probe, start):
         ("encoder_node", {"bundle": "/none"}, "expected a bundle folder, got no such folder"),
         ("encoder_node", {"backend": "cuda"}, "parameter backend: expected auto | openvino | torch | tensorrt"),
         ("encoder_node", {"backend": "tensorrt"}, "use backend 'openvino'"),
-        ("encoder_node", {"threads": "-1"}, "parameter threads: expected 0..256, got -1"),
+        ("encoder_node", {"threads": -1}, "parameter threads: expected 0..256, got -1"),
         ("encoder_node", {"threads": "many"}, "parameter threads"),
-        ("encoder_node", {"cameras": "['my camera']"}, "parameter cameras: expected distinct names"),
+        ("encoder_node", {"cameras": ["my camera"]}, "parameter cameras: expected distinct names"),
+        ("encoder_node", {"cameras": ["kamera_ä"]}, "parameter cameras: expected distinct names"),
+        ("encoder_node", {"camera.topic": "my topic"}, "expected a valid ROS name"),
+        ("encoder_node", {"goal": "open the drawer", "state_folder": 3}, "parameter state_folder"),
+        ("encoder_node", {"goal": "open the drawer", "camera.transport": "mp4"}, "parameter camera.transport"),
         ("encoder_node", {"camera.transport": "h264"}, "parameter camera.transport: expected raw | compressed"),
-        ("reward_node", {"stamp_jitter_s": "-0.1"}, "parameter stamp_jitter_s: expected 0.0..60.0, got -0.1"),
+        ("reward_node", {"stamp_jitter_s": -0.1}, "parameter stamp_jitter_s: expected 0.0..60.0, got -0.1"),
         ("video_node", {"video": "/none.mp4"}, "expected a video, a folder of pictures or a bag"),
         ("video_node", {}, "parameter video: expected a video file"),
-        ("recorder_node", {"topics": "[/a]"}, "parameter output: expected a folder"),
+        ("recorder_node", {"topics": ["/a"]}, "parameter output: expected a folder"),
     ],
 )
 def test_a_mistake_in_the_parameters_is_one_line_and_exit_code_2(start, node, parameters, message):
@@ -85,6 +91,17 @@ def test_a_mistake_in_the_parameters_is_one_line_and_exit_code_2(start, node, pa
     assert process.wait(30) == 2
     [line] = [line for line in process.output.splitlines() if line.strip()]
     assert message in line
+
+
+def test_ctrl_c_amid_a_stream_is_a_clean_end(graph, start, tmp_path):
+    for i in range(50):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((48, 64, 3), i, np.uint8))
+    camera = start("video_node", video=str(tmp_path), topic="/camera/image_raw", rate_hz=200.0, loop=True)
+    count = len(graph.rewards)
+    graph.wait(lambda: len(graph.rewards) > count + 50, "a stream of rewards")
+    for process in (graph.encoder, camera):
+        assert process.stop() == 0, process.output
+        assert "Error" not in process.output
 
 
 @pytest.mark.parametrize("node", ["encoder_node", "reward_node"])
