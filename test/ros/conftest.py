@@ -105,8 +105,9 @@ class Probe:
     def set_goal(self, text):
         from std_msgs.msg import String
 
+        before = len(self.goals)
         self.text.publish(String(data=text))
-        return self.wait(lambda: self.goals and self.goals[-1].goal.text == text and self.goals[-1], f"goal {text!r}")
+        return self.wait(lambda: next((g for g in self.goals[before:] if g.goal.text == text), None), f"goal {text!r}")
 
     def call(self, service_type, name, request):
         client = self.node.create_client(service_type, name)
