@@ -159,7 +159,7 @@ def package(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise ConfigError(
-            "a network of open_clip or timm",
+            "a model of open_clip, timm or the hub",
             expected=f"the Python package {error.name!r}",
             got="not installed",
             remedy="pip install -r requirements/clip.txt",

@@ -10,12 +10,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ from liv_model.errors import ConfigError, DataError, LivError
 from liv_model.network import LivNetwork
 from liv_model.objective import LivTerms, draw_permutations, liv_loss
 from liv_model.tokenizer import Tokenizer
-from training import checkpoint, tokenizer_fit
+from training import checkpoint, clip_tokenizer, tokenizer_fit
+from training.commit import current_commit
 from training.config import OptimizerConfig, TrainConfig, dump, load
 from training.episodes import EpisodeStore
 from training.evaluate import Embedded, Evaluation, Report, choose, embed, instructions
@@ -38,6 +40,7 @@ _EPILOG = """examples:
   liv train --data data/train --validation data/validation -o runs/metaworld
   liv train --data data/train -o runs/try --config training/configs/tutorial.yaml --set steps=50 --set batch=16
   liv train --data data/train --validation data/validation -o runs/metaworld --resume
+  liv train --data data/mine -o runs/mine --init runs/liv     weights of another run, or of `liv import`
 """
 Progress = Callable[[int, dict[str, float]], None]
 
@@ -110,6 +113,13 @@ class Trainer:
         except (RuntimeError, ValueError, KeyError) as error:
             raise DataError("checkpoint", expected="one of this network", got=error) from error
         self.step, self.best = state["step"], state["best"]
+
+    def load_weights(self, state: dict[str, Any]) -> None:
+        """Only the network of a checkpoint; DataError when it is of another network."""
+        try:
+            self.network.load_state_dict(state["network"])
+        except (RuntimeError, KeyError) as error:
+            raise DataError("checkpoint to begin with", expected="one of this network", got=error) from error
 
     def batches(self) -> Iterator[Batch]:
         """The batches still to come; the next one is read while the network works on this one."""
@@ -289,8 +299,17 @@ def _round(numbers: dict[str, float]) -> dict[str, float]:
     return {k: float(f"{v:.5g}") for k, v in numbers.items()}
 
 
-def prepare(config: TrainConfig, store: EpisodeStore, folder: Path, *, resume: bool) -> Trainer:
+def prepare(
+    config: TrainConfig, store: EpisodeStore, folder: Path, *, resume: bool, init: Path | None = None
+) -> Trainer:
     """A trainer for a run folder: a new one, or one that goes on from its last checkpoint.
+
+    Args:
+        config: all settings.
+        store: what to learn from.
+        folder: the run folder.
+        resume: whether to go on.
+        init: a run folder of the same network whose weights and tokenizer a new run begins with.
 
     Raises:
         ConfigError: the folder has a run already and ``resume`` is false, or one of other settings.
@@ -307,7 +326,7 @@ def prepare(config: TrainConfig, store: EpisodeStore, folder: Path, *, resume: b
     if resume:
         _require_same(config, folder)
     else:
-        _begin(config, store, sampler, folder)
+        _begin(config, store, sampler, folder, init)
     tokenizer = Tokenizer.load(folder / checkpoint.TOKENIZER, config.network.text.context_length)
     tokenizer.encode(sampler.texts)  # a text that is too long stops the run now, not at some later step
     trainer = Trainer(config, tokenizer, sampler)
@@ -315,11 +334,13 @@ def prepare(config: TrainConfig, store: EpisodeStore, folder: Path, *, resume: b
         trainer.load_state(checkpoint.load(folder / checkpoint.LAST))
         checkpoint.keep_metrics_until(folder / checkpoint.METRICS, trainer.step)
     else:
+        if init is not None:
+            trainer.load_weights(checkpoint.load(init / checkpoint.BEST))
         checkpoint.save(folder / checkpoint.LAST, trainer.state())  # a run killed at once can be resumed too
     return trainer
 
 
-def _begin(config: TrainConfig, store: EpisodeStore, sampler: Sampler, folder: Path) -> None:
+def _begin(config: TrainConfig, store: EpisodeStore, sampler: Sampler, folder: Path, init: Path | None) -> None:
     if (folder / checkpoint.CONFIG).exists():
         raise ConfigError(
             f"run folder {folder}",
@@ -328,29 +349,24 @@ def _begin(config: TrainConfig, store: EpisodeStore, sampler: Sampler, folder: P
             remedy="add --resume, or name another folder",
         )
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer_fit.write(folder / checkpoint.TOKENIZER, config.network.text.vocabulary)
+    inherited: dict[str, Any] = {}
+    if init is not None:
+        shutil.copyfile(init / checkpoint.TOKENIZER, folder / checkpoint.TOKENIZER)
+        before = json.loads((init / checkpoint.RUN).read_text())
+        inherited = {k: before[k] for k in ("image", "imported") if k in before}
+    elif config.network.text.kind == "open_clip":
+        clip_tokenizer.write(folder / checkpoint.TOKENIZER)
+    else:
+        tokenizer_fit.write(folder / checkpoint.TOKENIZER, config.network.text.vocabulary)
     about = {
-        "commit": _commit(),
+        "commit": current_commit(),
         "tasks": list(sampler.tasks),
         "episodes": len(sampler.episodes),
         "episodes_in_store": len(store),
+        **inherited,
     }
     (folder / checkpoint.RUN).write_text(json.dumps(about, indent=2) + "\n")
     (folder / checkpoint.CONFIG).write_text(dump(config))
-
-
-def _commit() -> str:
-    """The commit of this code, "+changes" where tracked files differ from it, "unknown" outside a checkout."""
-    root = Path(__file__).parents[1]
-
-    def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True).stdout
-
-    try:
-        changes = git("status", "--porcelain", "--untracked-files=no", "training", "liv_model")
-        return git("rev-parse", "HEAD").strip() + ("+changes" if changes else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def _require_same(config: TrainConfig, folder: Path) -> None:
@@ -402,19 +418,31 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("-o", "--out", type=Path, required=True, help="run folder")
     parser.add_argument("--config", type=Path, help="YAML settings (default: metaworld.yaml, or the run's own)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting")
-    parser.add_argument("--resume", action="store_true", help="go on from the folder's last checkpoint")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--resume", action="store_true", help="go on from the folder's last checkpoint")
+    start.add_argument(
+        "--init", type=Path, metavar="RUN", help="begin with the weights, network and tokenizer of this run or import"
+    )
     return parser.parse_args(argv)
+
+
+def _config(arguments: argparse.Namespace) -> TrainConfig:
+    """The settings asked for; the network is always that of the run to begin with, if there is one."""
+    own = arguments.out / checkpoint.CONFIG
+    if arguments.init:
+        first = arguments.init / checkpoint.CONFIG
+        return replace(load(arguments.config or first, arguments.set), network=load(first).network)
+    return load(arguments.config or (own if arguments.resume and own.exists() else DEFAULT_CONFIG), arguments.set)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run ``liv train``."""
     arguments = _parse(argv)
-    own = arguments.out / checkpoint.CONFIG
-    config = load(arguments.config or (own if arguments.resume and own.exists() else DEFAULT_CONFIG), arguments.set)
+    config = _config(arguments)
     if config.threads:
         torch.set_num_threads(config.threads)
     store = EpisodeStore(arguments.data)
-    trainer = prepare(config, store, arguments.out, resume=arguments.resume)
+    trainer = prepare(config, store, arguments.out, resume=arguments.resume, init=arguments.init)
     tasks = tuple(sorted({store.records[i].task for i in choose(store, config.tasks, 1, ("success",))}))
     held_out = EpisodeStore(arguments.validation) if arguments.validation else None
     validator = Validator(held_out, config, tasks) if held_out is not None else None
