@@ -3,7 +3,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env train-env build demo test test-full lint fix bench clean
+.PHONY: help env train-env build demo test test-full lint fix bench bench-training clean
 
 PYTHON ?= python3
 # How the simulator draws without a screen: osmesa (on the CPU), or egl.
@@ -12,7 +12,7 @@ export PYTHON MUJOCO_GL GOAL VIDEO
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target what; do \
-		printf '  make %-9s %s\n' "$$target" "$$what"; done
+		printf '  make %-14s %s\n' "$$target" "$$what"; done
 
 env: ## the environment: .venv with ROS wheels, or .venv-ros where a ROS 2 is sourced (PYTHON=...)
 	@scripts/env
@@ -42,6 +42,9 @@ fix: ## mends what ruff can mend
 
 bench: build ## the speed of this machine: medians and ratios
 	@scripts/run python3 -m bench $(ARGS)
+
+bench-training: train-env ## the speed of training: samples from the store beside JPEG files, memory of the reader
+	@scripts/run python3 -m bench.training $(ARGS)
 
 clean: ## removes environments, builds and the demo's output
 	rm -rf .venv .venv-ros .venv-lint build install log demo_out

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -51,24 +52,40 @@ def draw_crop(height: int, width: int, config: AugmentConfig, rng: np.random.Gen
     return 0, 0, height, width
 
 
-def augment(frames: np.ndarray, config: AugmentConfig, rng: np.random.Generator) -> np.ndarray:
+def augment(
+    frames: Sequence[np.ndarray], config: AugmentConfig, rng: np.random.Generator, out: np.ndarray | None = None
+) -> np.ndarray:
     """One crop and one change of colour for all frames.
 
     Args:
-        frames: uint8 (N, H, W, 3), RGB.
+        frames: N pictures of one size, uint8 (H, W, 3), RGB; or such an array (N, H, W, 3).
         config: how strongly.
         rng: where it is drawn from.
+        out: uint8 (N, H, W, 3) to write to, each of its pictures contiguous; a new one where none is given.
 
     Returns:
-        uint8 (N, H, W, 3).
+        uint8 (N, H, W, 3): ``out``.
     """
-    height, width = frames.shape[1:3]
+    height, width = frames[0].shape[:2]
+    if out is None:
+        out = np.empty((len(frames), height, width, 3), np.uint8)
     top, left, h, w = draw_crop(height, width, config, rng)
-    if (h, w) != (height, width):
-        cut = frames[:, top : top + h, left : left + w]
-        frames = np.stack([cv2.resize(f, (width, height), interpolation=cv2.INTER_LINEAR) for f in cut])
-    if config.colour:
-        gain, offset = rng.uniform(-config.colour, config.colour, 2)
-        table = np.clip((np.arange(256) - 128.0) * (1 + gain) + 128.0 * (1 + offset), 0, 255)
-        frames = table.round().astype(np.uint8)[frames]
-    return frames
+    table = _colour_table(config, rng)
+    for frame, picture in zip(frames, out, strict=True):
+        if (h, w) == (height, width):
+            picture[:] = frame
+        else:
+            cut = frame[top : top + h, left : left + w]
+            cv2.resize(cut, (width, height), dst=picture, interpolation=cv2.INTER_LINEAR)
+        if table is not None:
+            cv2.LUT(picture, table, dst=picture)  # six times as fast as indexing with NumPy
+    return out
+
+
+def _colour_table(config: AugmentConfig, rng: np.random.Generator) -> np.ndarray | None:
+    """What each of the 256 levels becomes, uint8 (256,); None where nothing changes."""
+    if not config.colour:
+        return None
+    gain, offset = rng.uniform(-config.colour, config.colour, 2)
+    table = np.clip((np.arange(256) - 128.0) * (1 + gain) + 128.0 * (1 + offset), 0, 255)
+    return table.round().astype(np.uint8)

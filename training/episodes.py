@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import mmap
 import os
 import re
 import zlib
@@ -186,6 +187,15 @@ class EpisodeStore:
         if not self.records:
             return np.zeros(shape, np.uint8)
         return np.memmap(self.path / FRAMES, np.uint8, "r", shape=shape)
+
+    def release(self) -> None:
+        """Let go of the pages of the memory map that were looked at; views stay valid.
+
+        The system keeps them cached as long as it has room. So a reader that goes through a large store does not
+        itself grow with it, and reading a frame again costs next to nothing.
+        """
+        if isinstance(self.frames, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
+            self.frames._mmap.madvise(mmap.MADV_DONTNEED)
 
     def select(self, task: str | None = None, outcome: str | None = None) -> list[int]:
         """Numbers of the episodes of this task and this outcome (None: any), in stored order."""

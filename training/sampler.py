@@ -138,16 +138,17 @@ class Sampler:
                 f"episode store {store.path}",
                 expected="successful episodes of every task",
                 got=f"none of {', '.join(missing) or 'any'}",
-                remedy="simulate them, or name other tasks",
+                remedy="simulate or import them, or name other tasks",
             )
         self.tasks = tuple(tasks) or tuple(present)
         self.episodes = [i for i in successes if store.records[i].task in self.tasks]
         for i in self.episodes:
             if store.records[i].count < SHORTEST_EPISODE:
                 raise DataError(
-                    f"episode {i} of {store.path}",
+                    f"episode {i} ({store.records[i].name}) of {store.path}",
                     expected=f"at least {SHORTEST_EPISODE} frames",
                     got=store.records[i].count,
+                    remedy="make the store again without it, or name other tasks",
                 )
         instructions = sorted({store.records[i].text for i in self.episodes})
         self._label = {text: n for n, text in enumerate(instructions)}
@@ -168,10 +169,11 @@ class Sampler:
         texts, labels = [], []
         for row, number in enumerate(numbers):
             record = self._store.records[number]
-            frames = self._store.frames[[record.start + i for i in self._draw(record.count, rng)]]
-            images[:, row] = augment(frames, self._augmentation, rng)
+            frames = [self._store.frames[record.start + i] for i in self._draw(record.count, rng)]  # views
+            augment(frames, self._augmentation, rng, out=images[:, row])
             texts.append(self._say(record.task, record.text, rng))
             labels.append(self._label[record.text])
+        self._store.release()
         return Batch(images, texts, np.array(labels, np.int64), numbers, self._distract(rng))
 
     def _distract(self, rng: np.random.Generator) -> list[str]:

@@ -73,6 +73,15 @@ def test_frames_are_a_read_only_memory_map(three):
     assert isinstance(frames, np.memmap) and not frames.flags.writeable
 
 
+def test_pages_can_be_let_go_of(three):
+    path, episodes = three
+    store = EpisodeStore(path)
+    view = store[2].frames
+    assert np.array_equal(view, episodes[2].frames)
+    store.release()
+    assert np.array_equal(view, episodes[2].frames) and np.array_equal(store[0].frames, episodes[0].frames)
+
+
 def test_episodes_are_selected_by_task_and_outcome(three):
     store = EpisodeStore(three[0])
     assert store.select(outcome="success") == [0, 2]
@@ -93,6 +102,7 @@ def test_an_empty_store_can_be_read(tmp_path):
     write(tmp_path)
     store = EpisodeStore(tmp_path)
     assert len(store) == 0 and store.frames.shape == (0, H, W, 3)
+    store.release()
 
 
 @pytest.mark.parametrize("cut", [1, 20, 150])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -10,7 +11,7 @@ from liv_model.errors import ConfigError, DataError
 from training import distractors
 from training.augment import AugmentConfig, augment, draw_crop
 from training.calibrate import UNRELATED
-from training.episodes import EpisodeStore
+from training.episodes import Episode, EpisodeStore, EpisodeWriter
 from training.sampler import (
     Sampler,
     SamplerConfig,
@@ -72,6 +73,36 @@ def test_one_crop_for_all_frames():
     assert all(np.array_equal(out[0], f) for f in out[1:])
     assert not np.array_equal(out[0], frames[0])
     assert np.array_equal(augment(frames, AugmentConfig(scale=(1.0, 1.0)), rng), frames)
+
+
+@pytest.mark.parametrize("scale", [(0.3, 0.9), (1.0, 1.0)])
+def test_augmentation_is_a_bilinear_crop_and_a_table_of_levels(scale):
+    frames = np.random.default_rng(2).integers(0, 256, (5, 24, 20, 3), np.uint8)
+    before, config = frames.copy(), AugmentConfig(scale=scale, colour=0.3)
+    block = np.zeros((5, 3, 24, 20, 3), np.uint8)
+    augment([*frames], config, np.random.default_rng(7), out=block[:, 1])
+    assert np.array_equal(frames, before) and not block[:, [0, 2]].any()
+    assert np.array_equal(block[:, 1], augment(frames, config, np.random.default_rng(7)))
+    rng = np.random.default_rng(7)
+    top, left, h, w = draw_crop(24, 20, config, rng)
+    gain, offset = rng.uniform(-0.3, 0.3, 2)
+    for frame, changed in zip(frames, block[:, 1], strict=True):
+        crop = cv2.resize(frame[top : top + h, left : left + w], (20, 24), interpolation=cv2.INTER_LINEAR)
+        levels = (crop - 128.0) * (1 + gain) + 128.0 * (1 + offset)
+        assert np.array_equal(changed, levels.clip(0, 255).round())
+
+
+def test_short_episodes_and_empty_stores_are_refused(tmp_path):
+    def sampler(path):
+        return Sampler(EpisodeStore(path), (), SamplerConfig(), AugmentConfig(), 0)
+
+    with EpisodeWriter(tmp_path / "short", 8, 8) as writer:
+        writer.append(Episode(np.zeros((2, 8, 8, 3), np.uint8), np.arange(2.0), "open it", "open-it", source="a/b"))
+    with pytest.raises(DataError, match=r"episode 0 \(open-it, success, a/b\) of .* at least 3 frames, got 2"):
+        sampler(tmp_path / "short")
+    EpisodeWriter(tmp_path / "empty", 8, 8).close()
+    with pytest.raises(DataError, match="expected successful episodes of every task, got none of any"):
+        sampler(tmp_path / "empty")
 
 
 def test_crops_keep_the_asked_area():
