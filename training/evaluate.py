@@ -53,8 +53,7 @@ class Report:
     def to_dict(self) -> dict:
         """Plain types, numbers rounded to 4 digits."""
         overall = {
-            name: {k: v if k == "n" else _rounded(v) for k, v in asdict(e).items()}
-            for name, e in self.overall.items()
+            name: {k: v if k == "n" else _rounded(v) for k, v in asdict(e).items()} for name, e in self.overall.items()
         }
         tasks = {t: {k: _rounded(v) for k, v in row.items()} for t, row in self.per_task.items()}
         return {"overall": overall, "per_task": tasks}
@@ -64,9 +63,7 @@ def _rounded(x: float) -> float | None:
     return round(float(x), 4) if np.isfinite(x) else None
 
 
-def choose(
-    store: EpisodeStore, tasks: Sequence[str], per_task: int = 0, outcomes: Sequence[str] = ()
-) -> list[int]:
+def choose(store: EpisodeStore, tasks: Sequence[str], per_task: int = 0, outcomes: Sequence[str] = ()) -> list[int]:
     """Numbers of the episodes to look at.
 
     Args:
@@ -260,9 +257,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("bundle", type=Path, help="folder of the model")
     parser.add_argument("--data", type=Path, required=True, help="episode store")
     parser.add_argument("--tasks", nargs="+", default=(), help="only these tasks")
-    parser.add_argument(
-        "--episodes", type=int, default=0, help="at most so many per task and outcome (0: all)"
-    )
+    parser.add_argument("--episodes", type=int, default=0, help="at most so many per task and outcome (0: all)")
     parser.add_argument("--backend", default="auto", help="auto, openvino, tensorrt or torch")
     parser.add_argument("--device", default="auto", help="the backend's name of a device")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")

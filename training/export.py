@@ -26,10 +26,11 @@ from liv_model.bundle import Bundle, seal
 from liv_model.calibration import Calibration
 from liv_model.encoder import Encoder, open_encoder
 from liv_model.errors import ConfigError, DataError
+from liv_model.image import Preprocessing, to_square
 from liv_model.network import LivNetwork
 from liv_model.tokenizer import Tokenizer
 from training import checkpoint, onnx_export
-from training.calibrate import calibrate_tasks, fit_familiarity, image_goal_ceiling
+from training.calibrate import UNRELATED, calibrate_tasks, fit_familiarity, image_goal_ceiling
 from training.config import TrainConfig, load, plain
 from training.episodes import EpisodeStore
 from training.evaluate import Evaluation, choose, embed, instructions
@@ -41,12 +42,17 @@ TASK_STATE = {"stall_s": 2.0, "hold_s": 0.5, "success_progress": 0.9}
 CALIBRATION_EPISODES = 20  # of each task
 SAMPLE_FRAMES = 36
 CLIP_FRAMES = 48
+# Of a model without data: no text is familiar to it (a cosine is never above 1), and progress is unknown.
+NEVER_FAMILIAR, UNKNOWN = 2.0, float("nan")
+IMAGE = {"interpolation": "area", "antialias": True}  # of networks of our own
 _VERSIONS = ("torch", "numpy", "onnx", "openvino", "tokenizers", "safetensors")
+_VERSIONS_OF_TOWERS = ("open_clip_torch", "timm")
 _EPILOG = """examples:
   liv export runs/metaworld -o models/metaworld --data data/train --validation data/validation \\
       --made-by "liv episodes simulate --episodes-per-task 28 -o data/train"
   liv export runs/metaworld -o models/try --data data/train --validation data/validation \\
       --made-by "my own bags" --checkpoint last.pt
+  liv export runs/liv -o models/liv                      after `liv import`: no data, so progress is unknown
 """
 
 
@@ -61,6 +67,11 @@ class Run:
     tasks: tuple[str, ...]
     step: int
     about: dict[str, Any]
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether no step was trained here: weights as `liv import` took them in."""
+        return self.step == 0 and "imported" in self.about
 
 
 def load_run(folder: Path, name: str = checkpoint.BEST) -> Run:
@@ -98,47 +109,87 @@ def write_samples(folder: Path, store: EpisodeStore, tasks: Sequence[str], texts
     )
 
 
+def write_drawn_samples(folder: Path, size: int) -> None:
+    """Write ``samples/`` where there are no episodes: smooth random pictures, and texts. There is no clip."""
+    rng = np.random.default_rng(0)
+    small = Preprocessing(size, "bicubic")
+    frames = [to_square(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8), small) for _ in range(SAMPLE_FRAMES)]
+    texts = [*(words.text for words in load_tasks().values()), *UNRELATED]
+    (folder / "samples").mkdir()
+    np.savez_compressed(folder / "samples/frames.npz", images=np.stack(frames), texts=np.array(texts))
+
+
 def export(
-    run: Run, destination: Path, train: EpisodeStore, held_out: EpisodeStore, *, name: str, command: str
+    run: Run,
+    destination: Path,
+    train: EpisodeStore | None,
+    held_out: EpisodeStore | None,
+    *,
+    name: str,
+    command: str,
 ) -> Bundle:
     """Make the bundle of a run.
 
     Args:
         run: what to export.
         destination: the bundle's folder; a bundle that is there already is replaced when the new one is whole.
-        train: store the run learned from: calibration.
-        held_out: store of other seeds: samples, metrics.
+        train: store the run learned from: calibration. For imported weights any store with successes, or None: the
+            bundle then knows no instruction, claims no familiarity, and its progress is NaN.
+        held_out: store of other seeds: samples, metrics. None with imported weights only.
         name: of the bundle.
         command: what made the data, for the provenance.
 
     Raises:
         BundleError: the ONNX graphs do not compute what the network computes.
-        ConfigError: the destination is something else than a bundle.
+        ConfigError: the destination is something else than a bundle, or a store is lacking.
     """
+    _require_stores(run, train, held_out)
     if destination.exists() and not (destination / "liv.yaml").is_file() and any(destination.iterdir()):
         raise ConfigError(str(destination), expected="a new folder or a bundle to replace", got="other files")
     destination.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{destination.name}-", dir=destination.parent))
     try:
         _make(run, draft, train, held_out, name, command)
-        draft.chmod(0o755)
+        draft.chmod(0o755)  # temporary folders and safetensors are for their owner alone
+        for file in draft.rglob("*"):
+            file.chmod(0o755 if file.is_dir() else 0o644)
         _replace(draft, destination)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return Bundle.load(destination)
 
 
-def _make(run: Run, draft: Path, train: EpisodeStore, held_out: EpisodeStore, name: str, command: str) -> None:
+def _require_stores(run: Run, train: EpisodeStore | None, held_out: EpisodeStore | None) -> None:
+    if not run.is_imported and (train is None or held_out is None):
+        raise ConfigError("liv export", expected="--data, --validation and --made-by for a trained run", got="not all")
+    if train is None and held_out is not None:
+        raise ConfigError("liv export", expected="--data with --validation", got="no --data")
+    size = run.config.network.image_size
+    for store in (train, held_out):
+        if store is not None and (store.height, store.width) != (size, size):
+            raise DataError(
+                f"episode store {store.path}", expected=f"frames of {size}x{size}", got=f"{store.width}x{store.height}"
+            )
+
+
+def _make(
+    run: Run, draft: Path, train: EpisodeStore | None, held_out: EpisodeStore | None, name: str, command: str
+) -> None:
     """Fill a folder: graphs and weights, then what has to be measured with the graphs, then the manifest."""
-    numbers = choose(train, run.tasks, CALIBRATION_EPISODES, ("success",))
-    texts = instructions(train, numbers)
-    spoken = sorted({p for task, text in texts.items() for p in training_texts(task, text)})
+    numbers = choose(train, run.tasks, CALIBRATION_EPISODES, ("success",)) if train is not None else []
+    texts = instructions(train, numbers) if train is not None else {}
+    if train is not None and not texts:
+        raise DataError(f"episode store {train.path}", expected="successful episodes of the run's tasks", got="none")
     onnx_export.export(run.network, draft)
     safetensors.torch.save_file(
         {k: v.contiguous() for k, v in run.network.state_dict().items()}, draft / "weights.safetensors"
     )
     shutil.copyfile(run.tokenizer_file, draft / "tokenizer.json")
-    write_samples(draft, held_out, run.tasks, spoken)
+    if train is None:
+        write_drawn_samples(draft, run.config.network.image_size)
+    else:
+        spoken = sorted({p for task, text in texts.items() for p in training_texts(task, text)})
+        write_samples(draft, train if held_out is None else held_out, run.tasks, spoken)
 
     manifest = _static_manifest(run, name, texts)
     # the graphs are read as a robot reads them: from a sealed bundle, by its default backend
@@ -159,15 +210,15 @@ def _static_manifest(run: Run, name: str, texts: dict[str, str]) -> dict[str, An
     return {
         "name": name,
         "dim": network.dim,
-        "image": {"size": network.image_size, "interpolation": "area", "antialias": True},
+        "image": {"size": network.image_size, **run.about.get("image", IMAGE)},
         "tokenizer": {"file": "tokenizer.json", "context_length": network.text.context_length},
         "precision": "fp32",
         "network": network.to_dict(),
         "instructions": _instructions(texts, {task: Calibration(0.0, 1.0) for task in texts}),
-        "image_goal": 1.0,
-        "familiarity": 1.0,
+        "image_goal": UNKNOWN,
+        "familiarity": NEVER_FAMILIAR,
         "task_state": dict(TASK_STATE),
-        "samples": {"frames": "samples/frames.npz", "clip": "samples/clip.npz"},
+        "samples": {"frames": "samples/frames.npz", **({"clip": "samples/clip.npz"} if texts else {})},
     }
 
 
@@ -205,43 +256,56 @@ def _check(run: Run, encoder: Encoder, draft: Path) -> float:
 def _measured(
     run: Run,
     encoder: Encoder,
-    train: EpisodeStore,
-    held_out: EpisodeStore,
+    train: EpisodeStore | None,
+    held_out: EpisodeStore | None,
     numbers: Sequence[int],
     texts: dict[str, str],
 ) -> dict[str, Any]:
     """Calibration from training successes, familiarity from texts, metrics from held-out episodes."""
+    if train is None:
+        return {"metrics": {}}
     episodes = embed(encoder, train, numbers)
     ends = calibrate_tasks(encoder, episodes, texts)
     fit = fit_familiarity(encoder, texts)
-    looked_at = choose(held_out, run.tasks)
-    report = Evaluation(encoder, embed(encoder, held_out, looked_at), texts).report()
+    metrics: dict[str, Any] = {}
+    if held_out is not None:
+        looked_at = choose(held_out, run.tasks)
+        metrics = Evaluation(encoder, embed(encoder, held_out, looked_at), texts).report().to_dict()
     return {
         "instructions": _instructions(texts, ends),
         "image_goal": round(image_goal_ceiling(episodes), 4),
         "familiarity": round(fit.threshold, 4),
-        "metrics": {**report.to_dict(), "familiarity": {k: round(v, 4) for k, v in asdict(fit).items()}},
+        "metrics": {**metrics, "familiarity": {k: round(v, 4) for k, v in asdict(fit).items()}},
     }
 
 
-def _provenance(run: Run, train: EpisodeStore, held_out: EpisodeStore, command: str) -> dict[str, Any]:
+def _provenance(run: Run, train: EpisodeStore | None, held_out: EpisodeStore | None, command: str) -> dict[str, Any]:
     def seeds(store: EpisodeStore) -> dict[str, int]:
-        records = [r for r in store.records if r.task in run.tasks]
+        records = [r for r in store.records if not run.tasks or r.task in run.tasks]
         used = [r.seed for r in records]
         return {"first": min(used), "last": max(used), "episodes": len(records)}
 
+    stores = {"train": train, "validation": held_out}
     return {
         "data": command,
-        "seeds": {"train": seeds(train), "validation": seeds(held_out), "run": run.config.seed},
+        "seeds": {**{k: seeds(store) for k, store in stores.items() if store is not None}, "run": run.config.seed},
+        **({"imported": run.about["imported"]} if "imported" in run.about else {}),
         "commit": run.about.get("commit", "unknown"),
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "command": f"liv train (config and seed below), step {run.step} of {run.config.steps}; liv export",
+        "command": "liv import; liv export"
+        if run.is_imported
+        else f"liv train (config and seed below), step {run.step} of {run.config.steps}; liv export",
         "config": plain(asdict(run.config)),
         "versions": {
             "python": platform.python_version(),
-            **{package: importlib.metadata.version(package) for package in _VERSIONS},
+            **{package: importlib.metadata.version(package) for package in _packages(run)},
         },
     }
+
+
+def _packages(run: Run) -> tuple[str, ...]:
+    own = run.config.network.vision.kind == "cnn"
+    return _VERSIONS if own else (*_VERSIONS, *_VERSIONS_OF_TOWERS)
 
 
 def _replace(draft: Path, destination: Path) -> None:
@@ -262,21 +326,25 @@ def main(argv: list[str] | None = None) -> int:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run", type=Path, help="run folder of `liv train`")
+    parser.add_argument("run", type=Path, help="run folder of `liv train` or `liv import`")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder of the bundle")
-    parser.add_argument("--data", type=Path, required=True, help="store the run learned from (calibration)")
-    parser.add_argument("--validation", type=Path, required=True, help="store of other seeds (metrics, samples)")
+    parser.add_argument(
+        "--data", type=Path, help="store the run learned from (calibration); optional after `liv import`"
+    )
+    parser.add_argument("--validation", type=Path, help="store of other seeds (metrics, samples); likewise")
     parser.add_argument("--checkpoint", default=checkpoint.BEST, help="best.pt or last.pt")
     parser.add_argument("--name", help="name of the bundle (default: that of its folder)")
-    parser.add_argument("--made-by", required=True, metavar="COMMAND", help="what made the data, for the provenance")
+    parser.add_argument("--made-by", metavar="COMMAND", help="what made the data, for the provenance; with --data")
     arguments = parser.parse_args(argv)
+    if arguments.data and not arguments.made_by:
+        raise ConfigError("liv export", expected="--made-by COMMAND with --data", got="none")
     bundle = export(
         load_run(arguments.run, arguments.checkpoint),
         arguments.out,
-        EpisodeStore(arguments.data),
-        EpisodeStore(arguments.validation),
+        EpisodeStore(arguments.data) if arguments.data else None,
+        EpisodeStore(arguments.validation) if arguments.validation else None,
         name=arguments.name or arguments.out.resolve().name,
-        command=arguments.made_by,
+        command=arguments.made_by or "none",
     )
     size = sum(f.stat().st_size for f in bundle.path.rglob("*") if f.is_file())
     print(f"{bundle.path}: {bundle.identity}, {size / 1e6:.1f} MB")
