@@ -45,7 +45,7 @@ class Episode:
         frames: uint8 (T, H, W, 3), RGB.
         time_s: float64 (T,), seconds since the first frame, strictly increasing.
         text: the canonical instruction of the task.
-        task: name of the task, such as ``drawer-open``; for a recording, :func:`task_name` of its text.
+        task: name of the task, such as ``drawer-open``; of a task without one, :func:`task_name` of its text.
         outcome: one of ``OUTCOMES``; anything but ``success`` is a failure at ``task``. ``failure`` is one of which
             no more is known.
         seed: what the scene and the arm's noise were drawn from; 0 where nothing was.

@@ -73,7 +73,8 @@ def test_the_reference_layout(robot, tmp_path, capsys):
     assert "no such folder" in summary["bad"][2]["reason"]
     first, second = EpisodeStore(store)
     assert (first.text, first.source, first.outcome) == ("put the apple in the pot", "robot/video0", "success")
-    assert (second.text, second.task, second.source) == ("Close the drawer", "close-the-drawer", "robot/video1")
+    assert first.task == "put-the-apple-in-the-pot"
+    assert (second.text, second.task, second.source) == ("Close the drawer", "drawer-close", "robot/video1")
     assert numbers(first.frames) == list(range(5)) and numbers(second.frames) == list(range(6))
     assert first.time_s == pytest.approx(np.arange(5) / 10)
 
@@ -274,7 +275,7 @@ def test_show_tells_what_a_store_holds(robot, tmp_path, capsys):
     about = json.loads(capsys.readouterr().out)
     assert (about["episodes"], about["frames"], about["width"], about["bytes"]) == (2, 11, 16, 11 * 16 * 16 * 3)
     assert about["length"] == {"least": 5, "median": 6, "greatest": 6} and about["sources"] == {"robot": 2}
-    assert about["tasks"]["close-the-drawer"] == {
+    assert about["tasks"]["drawer-close"] == {
         "texts": ["Close the drawer"],
         "frames": 6,
         "outcomes": {"success": 1},
@@ -290,9 +291,7 @@ def test_show_finds_altered_frames(robot, tmp_path, capsys):
     data = bytearray((store / "frames.bin").read_bytes())
     data[5 * 16 * 16 * 3 + 7] ^= 1
     (store / "frames.bin").write_bytes(data)
-    with pytest.raises(
-        DataError, match=r"episode 1 \(close-the-drawer, success, robot/video1\) of .*: expected frames"
-    ):
+    with pytest.raises(DataError, match=r"episode 1 \(drawer-close, success, robot/video1\) of .*: expected frames"):
         show([str(store), "--verify"])
 
 

@@ -106,7 +106,7 @@ def numbered_pictures(folder: Path) -> dict[int, Path]:
     return found
 
 
-@lru_cache(maxsize=2)  # a long recording has many rows, and a folder of 100 000 files takes a while to list
+@lru_cache(maxsize=2)  # many rows may name one folder, and one of 100 000 files takes a while to list
 def _numbered(folder: Path) -> dict[int, Path]:
     if not folder.is_dir():
         return {}
@@ -135,8 +135,9 @@ def all_pictures(folder: Path, rate_hz: float) -> PictureClip:
     return pictures(folder, min(found), max(found) - min(found) + 1, rate_hz)
 
 
+@lru_cache(maxsize=64)
 def video(path: Path) -> VideoClip:
-    """A whole video; DataError where it cannot be read."""
+    """A whole video; DataError where it cannot be read. Its header is read once, for all rows that name it."""
     capture = _open(path)
     try:
         count, rate_hz = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), capture.get(cv2.CAP_PROP_FPS)

@@ -6,12 +6,14 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from liv_model.errors import DataError
 from training.episodes import OUTCOMES, task_name
 from training.sources.clip import Clip
+from training.tasks import load_tasks
 
 _YES, _NO = ("true", "1", "1.0", "yes", "success"), ("false", "0", "0.0", "no")
 
@@ -130,6 +132,16 @@ def _require_texts(path: Path, rows: list[Row], text: str) -> None:
 
 
 def recording(row: Row, source: str, text: str, open_clip: Callable[[], Clip]) -> Recording:
-    """What a row says: text with single blanks, the column ``task`` or a name made of the text, the outcome."""
+    """What a row says: its text with single blanks, its task, its outcome.
+
+    The task is the column ``task``, or the one of ``tasks.yaml`` that has this instruction (so that what is
+    recorded and what is simulated go together), or a name made of the text.
+    """
     text = " ".join(text.split())
-    return Recording(row.number, source, text, row.get("task") or task_name(text), row.outcome(), open_clip)
+    task = row.get("task") or _instructions().get(text.lower()) or task_name(text)
+    return Recording(row.number, source, text, task, row.outcome(), open_clip)
+
+
+@cache
+def _instructions() -> dict[str, str]:
+    return {words.text: name for name, words in load_tasks().items()}
