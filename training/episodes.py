@@ -22,6 +22,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -343,8 +344,9 @@ class EpisodeWriter:
 
     def close(self) -> None:
         """Close the files and let the next writer in."""
-        self._frames.close()
-        self._index.close()
+        for file in (self._frames, self._index):
+            with suppress(OSError):  # of a full disk append() has told; what it returned from is on the disk
+                file.close()
 
     def __enter__(self) -> EpisodeWriter:
         return self
