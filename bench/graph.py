@@ -73,7 +73,7 @@ class _Graph:
 
     def start_encoder(self) -> NodeProcess:
         return self.start(
-            "encoder_node", bundle=str(self._bundle.path), goal="open the drawer", state_folder=str(self._folder)
+            "encoder_node", bundle=str(self._bundle.path), goal="open the door", state_folder=str(self._folder)
         )
 
     def first_embedding_s(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-COUNT = 8
+COUNT = 6
 _HEIGHT = 120
 _KEPT = 8 * COUNT
 

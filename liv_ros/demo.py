@@ -17,8 +17,8 @@ from liv_model.media import open_media
 from liv_model.tokenizer import Tokenizer
 from liv_ros.fast_dds import use_profile
 
-RECORDING = "examples/drawer_open"
-GOAL = "open the drawer"
+RECORDING = "examples/door_open"
+GOAL = "open the door"
 OUTPUTS = {"bag", "log", "reward.png", "summary.json"}
 
 _EXAMPLES = """examples:
