@@ -63,10 +63,10 @@ class EncoderNode(Node):
         )
 
     def _warm_up(self, batches: set[int]) -> None:
-        """Have the device do once what it will do: first calls compile and allocate."""
-        size = self._bundle.image.size
+        """Do once what every frame will need: first calls import, compile and allocate."""
+        square = to_square(np.zeros((480, 640, 3), np.uint8), self._bundle.image)
         for batch in batches:
-            self._encoder.encode_images(np.zeros((batch, size, size, 3), np.uint8))
+            self._encoder.encode_images(np.stack([square] * batch))
 
     def _on_image(self, camera: str, message: Image | CompressedImage) -> None:
         """Hand a frame to the worker; what it costs to read it is spent there, and only if it is not replaced."""
