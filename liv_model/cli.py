@@ -19,6 +19,7 @@ COMMANDS = {
     "episodes import": ("training.import_episodes", "bring other people's recordings into a store of episodes"),
     "episodes show": ("training.show_episodes", "what a store of episodes holds, and whether it is whole"),
     "episodes record-demo": ("training.record_demo", "record one simulated success as a bag of camera images"),
+    "import": ("training.import_checkpoint", "take weights that others trained: LIV, CLIP, a vision backbone"),
     "train": ("training.train", "train LIV on a store of episodes"),
     "export": ("training.export", "turn a training run into a bundle for the robot"),
     "evaluate": ("training.evaluate", "measure how good a bundle's rewards are on held-out episodes"),

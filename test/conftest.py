@@ -33,11 +33,18 @@ def _lacks_gpu() -> str | None:
     return None if os.path.exists("/dev/nvidiactl") else "no NVIDIA GPU"
 
 
+def _lacks_checkpoint() -> str | None:
+    missing = [name for name in ("LIV_CHECKPOINT", "LIV_FRAME") if not os.path.isfile(os.environ.get(name, ""))]
+    return f"no file in the environment variable {' and '.join(missing)}" if missing else None
+
+
 LACKS: dict[str, Callable[[], str | None]] = {
     "ros": cache(_lacks_ros),
     "simulation": cache(_lacks_simulation),
     "gpu": cache(_lacks_gpu),
     "launch": cache(lambda: _lacks_module("launch_ros", "ros2cli")),
+    "open_clip": cache(lambda: _lacks_module("open_clip")),
+    "checkpoint": cache(_lacks_checkpoint),
 }
 
 
