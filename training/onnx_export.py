@@ -45,7 +45,8 @@ def export(network: LivNetwork, folder: Path) -> None:
 
 
 def _export(graph: nn.Module, example: Tensor, name: str, path: Path) -> None:
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    for noisy in ("torch.onnx", "onnxscript"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
