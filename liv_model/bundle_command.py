@@ -47,5 +47,15 @@ def _show(bundle: Bundle) -> None:
     for known in bundle.instructions:
         table.add_row(Text(known.text), Text(known.opposite or "-"), f"{known.start:.2f}", f"{known.goal:.2f}")
     console.print(table)
-    for name, value in bundle.manifest.get("provenance", {}).get("metrics", {}).items():
-        console.print(f"{name}: {value}", markup=False)
+    metrics = bundle.manifest.get("provenance", {}).get("metrics", {}).get("overall", {})
+    if metrics:
+        console.print(_metrics_table(metrics))
+
+
+def _metrics_table(metrics: dict[str, dict[str, float]]) -> Table:
+    """Means on unseen episodes, as they were measured at export; `liv evaluate` measures anew."""
+    table = Table("measured at export", "mean", "95 % interval", "n")
+    for name, metric in metrics.items():
+        interval = f"{metric['low']:.3f} .. {metric['high']:.3f}"
+        table.add_row(Text(name.replace("_", " ")), f"{metric['mean']:.3f}", interval, str(metric["n"]))
+    return table
