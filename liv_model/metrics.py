@@ -129,24 +129,41 @@ def antonym_contrast(right: np.ndarray, opposite: np.ndarray) -> float:
     return voc(right) - voc(opposite)
 
 
-def estimate(groups: Sequence[np.ndarray], *, draws: int = 1000, seed: int = 0) -> Estimate:
-    """Mean over tasks of the mean over episodes, with a stratified percentile bootstrap (Efron, 1979).
+def estimate(groups: Sequence[np.ndarray], *, draws: int = 1000, seed: int = 0, across_tasks: bool = False) -> Estimate:
+    """Mean over tasks of the mean over episodes, with a percentile bootstrap (Efron, 1979).
 
     Args:
-        groups: one float array per task, a number per episode; empty ones are left out.
+        groups: one float array per task, empty ones are left out: a number per episode (N,), or (N, K) where each
+            episode meets each of K others (failures, wordings). Then episodes and others are drawn again, each on
+            their own: the N * K numbers are not independent, and counting them so would flatter the interval.
         draws: bootstrap samples; episodes are drawn again within each task.
         seed: of those draws.
+        across_tasks: draw the tasks again as well. The interval then is of the mean over other tasks of this kind,
+            not over these; one task alone says nothing about that (NaN).
 
     Returns:
-        Mean and its 2.5 and 97.5 percentiles, and n; NaN with n = 0 when there is nothing.
+        Mean and its 2.5 and 97.5 percentiles, and n, the number of episodes; NaN with n = 0 when there is nothing.
+        Where all numbers are alike the interval has no width: the bootstrap knows only what it has seen.
     """
     groups = [np.asarray(g, np.float64) for g in groups if len(g)]
     if not groups:
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
     rng = np.random.default_rng(seed)
-    means = np.zeros(draws)
-    for group in groups:
-        means += group[rng.integers(len(group), size=(draws, len(group)))].mean(axis=1)
-    low, high = np.percentile(means / len(groups), [2.5, 97.5])
+    means = np.stack([_drawn_means(g, draws, rng) for g in groups], axis=1)  # (draws, tasks)
+    if across_tasks:
+        tasks = rng.integers(len(groups), size=means.shape)
+        means = means[rng.integers(draws, size=means.shape), tasks]  # a task drawn twice has its episodes drawn twice
+    low, high = np.percentile(means.mean(axis=1), [2.5, 97.5])
+    if across_tasks and len(groups) < 2:
+        low = high = float("nan")
     mean = np.mean([g.mean() for g in groups])
     return Estimate(float(mean), float(low), float(high), sum(map(len, groups)))
+
+
+def _drawn_means(group: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Means of ``draws`` bootstrap samples of (N,) or (N, K): float64 (draws,)."""
+    rows = group[rng.integers(len(group), size=(draws, len(group)))].mean(axis=1)  # (draws,) or (draws, K)
+    if rows.ndim == 1:
+        return rows
+    columns = rng.integers(rows.shape[1], size=rows.shape)
+    return np.take_along_axis(rows, columns, axis=1).mean(axis=1)

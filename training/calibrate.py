@@ -11,7 +11,7 @@ from liv_model.calibration import Calibration, calibrate
 from liv_model.encoder import Encoder
 from liv_model.familiarity import FamiliarityFit, familiarity, fit_threshold
 from liv_model.metrics import final_value
-from training.evaluate import Embedded
+from training.evaluation import Embedded
 from training.sampler import training_texts
 from training.tasks import load_tasks
 
@@ -75,8 +75,8 @@ def image_goal_ceiling(episodes: Sequence[Embedded]) -> float:
     return float(np.median([final_value(e.curve(e.embeddings[-1])) for e in successes]))
 
 
-def fit_familiarity(encoder: Encoder, texts: dict[str, str]) -> FamiliarityFit:
-    """The familiarity threshold of a model that knows these tasks.
+def familiarities(encoder: Encoder, texts: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
+    """How familiar texts of both kinds are to a model that knows these tasks: known (N,), unrelated (M,).
 
     Known are the held-out paraphrases of its tasks (where no task is in the table, the instructions said
     politely); unrelated are :data:`UNRELATED`. The instructions of other tasks of the table are neither: many
@@ -91,7 +91,12 @@ def fit_familiarity(encoder: Encoder, texts: dict[str, str]) -> FamiliarityFit:
     held_out = [p for t, text in texts.items() if t in table and table[t].text == text for p in table[t].held_out]
     held_out = held_out or [f"please {text}" for text in texts.values()]
     known = encoder.encode_texts(sorted(spoken))
-    return fit_threshold(
+    return (
         familiarity(encoder.encode_texts(held_out), known),
         familiarity(encoder.encode_texts(list(UNRELATED)), known),
     )
+
+
+def fit_familiarity(encoder: Encoder, texts: dict[str, str]) -> FamiliarityFit:
+    """The familiarity threshold of a model that knows these tasks: the best for its :func:`familiarities`."""
+    return fit_threshold(*familiarities(encoder, texts))

@@ -80,3 +80,20 @@ def test_estimate_is_the_mean_over_tasks():
     assert wide.low < wide.mean < wide.high
     assert wide.high - wide.low == pytest.approx(2 * 1.96 / 20, rel=0.15)
     assert metrics.estimate([]).n == 0
+
+
+def test_an_interval_is_not_narrowed_by_numbers_of_the_same_episode():
+    per_episode = np.random.default_rng(1).normal(size=20)
+    copied = np.repeat(per_episode[:, None], 50, axis=1)  # each of 20 episodes against 50 others, all alike
+    single, crossed, flattered = (metrics.estimate([g]) for g in (per_episode, copied, copied.ravel()))
+    assert crossed.n == 20 and crossed.mean == pytest.approx(single.mean)
+    assert crossed.high - crossed.low == pytest.approx(single.high - single.low, rel=0.1)
+    assert flattered.high - flattered.low < (single.high - single.low) / 4
+
+
+def test_other_tasks_are_less_certain_than_these():
+    groups = [np.full(8, level) + np.linspace(-0.01, 0.01, 8) for level in (0.2, 0.5, 0.9)]
+    these, others = metrics.estimate(groups), metrics.estimate(groups, across_tasks=True)
+    assert these.mean == others.mean
+    assert others.high - others.low > 10 * (these.high - these.low)
+    assert np.isnan(metrics.estimate(groups[:1], across_tasks=True).low)

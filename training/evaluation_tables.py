@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The findings of ``liv evaluate`` as tables on the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+
+def show(findings: dict[str, Any]) -> None:
+    """Print what `training.evaluate` found: means over tasks, per task with intervals, thresholds."""
+    console = Console()
+    console.print(escape("{model} on {backend}, {device}, {precision}; {episodes} episodes".format(**findings)))
+    console.print(_overall(findings))
+    for part in _per_task(findings, max(2, (console.width - 24) // 13)):
+        console.print(part)
+    for name in ("familiarity", "task_state"):
+        console.print(_thresholds(name.replace("_", " "), findings[name]))
+
+
+def interval(estimate: dict[str, Any], digits: int = 3) -> str:
+    """The interval of an estimate for people; empty where there is none."""
+    if estimate["low"] is None:
+        return ""
+    return f"{estimate['low']:.{digits}f} .. {estimate['high']:.{digits}f}"
+
+
+def _overall(findings: dict[str, Any]) -> Table:
+    table = Table(title="mean over tasks")
+    table.add_column("metric")
+    for column in ("mean", "95 %, these tasks", "95 %, other tasks", "tasks", "n"):
+        table.add_column(column, justify="right")
+    for name, e in findings["overall"].items():
+        tasks = sum(name in row for row in findings["per_task"].values())
+        across = interval(findings["across_tasks"][name])
+        table.add_row(name, _number(e["mean"], 3), interval(e), across, str(tasks), str(e["n"]))
+    return table
+
+
+def _per_task(findings: dict[str, Any], columns: int) -> list[Table]:
+    """As many tables as the terminal's width asks for."""
+    names = list(findings["overall"])
+    tables = []
+    for start in range(0, len(names), columns):
+        shown = names[start : start + columns]
+        table = Table(title="per task, with 95 % interval" if not start else None)
+        table.add_column("task")
+        for name in shown:
+            table.add_column(name.replace("_", " "), justify="right")
+        for task, row in findings["per_task"].items():
+            table.add_row(escape(task), *(_cell(row[name]) if name in row else "" for name in shown))
+        tables.append(table)
+    return tables
+
+
+def _cell(e: dict[str, Any]) -> str:
+    return f"{_number(e['mean'], 2)}\n[dim]{interval(e, 2)}[/]"
+
+
+def _number(x: float | None, digits: int) -> str:
+    return "" if x is None else f"{x:.{digits}f}"
+
+
+def _thresholds(name: str, found: dict[str, Any]) -> str | Table:
+    if "not_fitted" in found:
+        return escape(f"{name}: not fitted, {found['not_fitted']}")
+    table = Table(title=name)
+    table.add_column("")
+    for who in found:
+        table.add_column({"bundle": "as the bundle has it", "fitted": "fitted here"}.get(who, who), justify="right")
+    for key in dict.fromkeys(key for row in found.values() for key in row):
+        table.add_row(key.replace("_", " "), *(f"{row[key]:.4g}" if key in row else "" for row in found.values()))
+    return table
