@@ -309,3 +309,7 @@ class LivNetwork(nn.Module):
     def encode_text(self, tokens: Tensor) -> Tensor:
         """int64 (B, L), 0 is padding -> float32 (B, D), rows of unit norm."""
         return F.normalize(self.text(tokens).float(), dim=-1)  # (B, D)
+
+    def forward(self, images: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Both towers in one call, which is what training on many processes has to wrap."""
+        return self.encode_image(images), self.encode_text(tokens)

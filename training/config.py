@@ -61,11 +61,13 @@ class TrainConfig:
     Attributes:
         tasks: names of the tasks to learn; empty for all of the store.
         steps: optimizer steps.
-        batch: videos per step, five frames each.
+        batch: videos that the objective compares with each other, five frames each; all processes share them.
+        accumulate: batches per optimizer step, whose gradients are averaged. They do not see each other: InfoNCE,
+            the negatives and the log-means of VIP are those of one batch.
         seed: of weights, batches and negatives.
         amp: run the towers in bfloat16; the objective is float32 in any case.
         threads: CPU threads; 0 leaves it to torch.
-        device: "cpu", "cuda", ...; "auto" is cuda where it is.
+        device: "cpu" or "cuda"; "auto" is what Accelerate finds, the GPU of each process where there is one.
         validate_every: steps between looks at held-out episodes; 0 never looks.
         validate_episodes: successful episodes per task that each look uses.
         checkpoint_minutes: minutes between saves.
@@ -79,6 +81,7 @@ class TrainConfig:
     tasks: tuple[str, ...] = ()
     steps: int = 1000
     batch: int = 64
+    accumulate: int = 1
     seed: int = 0
     amp: bool = False
     threads: int = 0
@@ -98,6 +101,10 @@ class TrainConfig:
             raise ConfigError("steps", expected="1 or more", got=self.steps)
         if self.batch < 2:
             raise ConfigError("batch", expected="2 or more, as InfoNCE needs other videos", got=self.batch)
+        if self.accumulate < 1:
+            raise ConfigError("accumulate", expected="1 or more", got=self.accumulate)
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise ConfigError("device", expected='"auto", "cpu" or "cuda"', got=self.device)
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:

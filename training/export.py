@@ -77,16 +77,16 @@ class Run:
 def load_run(folder: Path, name: str = checkpoint.BEST) -> Run:
     """Read a run folder; DataError or ConfigError when it is none."""
     config = load(folder / checkpoint.CONFIG)
-    state = checkpoint.load(folder / name)
+    weights, step = checkpoint.load_weights(folder / name)
     about = json.loads((folder / checkpoint.RUN).read_text())
     network = LivNetwork(config.network)
     try:
-        network.load_state_dict(state["network"])
+        network.load_state_dict(weights)
     except RuntimeError as error:
         raise DataError(str(folder / name), expected="weights of the run's network", got=error) from error
     file = folder / checkpoint.TOKENIZER
     tokenizer = Tokenizer.load(file, config.network.text.context_length)
-    return Run(network.eval(), tokenizer, file, config, tuple(about["tasks"]), state["step"], about)
+    return Run(network.eval(), tokenizer, file, config, tuple(about["tasks"]), step, about)
 
 
 def write_samples(folder: Path, store: EpisodeStore, tasks: Sequence[str], texts: Sequence[str]) -> None:
@@ -332,7 +332,7 @@ def main(argv: list[str] | None = None) -> int:
         "--data", type=Path, help="store the run learned from (calibration); optional after `liv import`"
     )
     parser.add_argument("--validation", type=Path, help="store of other seeds (metrics, samples); likewise")
-    parser.add_argument("--checkpoint", default=checkpoint.BEST, help="best.pt or last.pt")
+    parser.add_argument("--checkpoint", default=checkpoint.BEST, help="best.safetensors or last.pt")
     parser.add_argument("--name", help="name of the bundle (default: that of its folder)")
     parser.add_argument("--made-by", metavar="COMMAND", help="what made the data, for the provenance; with --data")
     arguments = parser.parse_args(argv)

@@ -2,14 +2,13 @@
 """``liv import``: from weights that others trained to a run folder, which ``liv export`` and ``liv train --init`` read.
 
 The folder is that of a run at step 0: its configuration holds the architecture and the released fine-tuning
-settings, ``best.pt`` the weights, ``run.json`` where they come from and how pictures are resized for them.
+settings, ``best.safetensors`` the weights, ``run.json`` where they come from and how pictures are resized for them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
@@ -169,8 +168,7 @@ def _fill(draft: Path, plan: Plan, network: LivNetwork, origin: dict[str, Any]) 
     image = {"interpolation": plan.image.interpolation, "antialias": plan.image.antialias}
     about = {"commit": current_commit(), "tasks": [], "image": image, "imported": origin}
     (draft / checkpoint.RUN).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-    state = {"step": 0, "best": -math.inf, "network": network.state_dict()}
-    checkpoint.save(draft / checkpoint.BEST, state)
+    checkpoint.save_weights(draft / checkpoint.BEST, network.state_dict(), step=0)
 
 
 def import_model(arguments: argparse.Namespace) -> tuple[Plan, Source]:

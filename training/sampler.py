@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which five frames of an episode, and which text, one training sample is made of.
 
-Index functions are pure and draw from the generator they are given. A whole batch is a function of
-(seed, step), so that a run cut in two sees the same batches as the whole run.
+Index functions are pure and draw from the generator they are given. A row of a batch is a function of
+(seed, step, row), so that a run cut in two sees the same batches as the whole run, and many processes that
+read a share of the rows each see together what one process sees.
 """
 
 from __future__ import annotations
@@ -90,13 +91,13 @@ def _draw_texts(texts: Sequence[str], count: int, rng: np.random.Generator) -> l
 
 @dataclass(frozen=True)
 class Batch:
-    """What one training step reads.
+    """What the objective sees at once, or one process's share b of its B videos.
 
     Attributes:
-        images: uint8 (5, B, S, S, 3), frames in the order of ``FiveFrames``.
-        texts: B texts.
-        labels: int64 (B,), equal for videos of one instruction, however it is said.
-        episodes: int64 (B,), numbers in the store.
+        images: uint8 (5, b, S, S, 3), frames in the order of ``FiveFrames``.
+        texts: b texts.
+        labels: int64 (B,), of all videos, equal for those of one instruction, however it is said.
+        episodes: int64 (B,), numbers in the store, of all videos.
         distractors: texts about none of the videos.
     """
 
@@ -160,19 +161,27 @@ class Sampler:
         records = (self._store.records[i] for i in self.episodes)
         return sorted({text for record in records for text in training_texts(record.task, record.text)})
 
-    def batch(self, step: int, size: int) -> Batch:
-        """The batch of step ``step``: ``size`` episodes drawn uniformly with replacement."""
+    def batch(self, step: int, size: int, share: slice = slice(None)) -> Batch:
+        """The batch number ``step``: ``size`` episodes drawn uniformly with replacement.
+
+        Args:
+            step: number of the batch.
+            size: B.
+            share: of which rows frames and texts are read; all by default.
+        """
         rng = np.random.default_rng([self._seed, step])
         numbers = rng.choice(self.episodes, size=size)
+        labels = [self._label[self._store.records[number].text] for number in numbers]
+        rows = range(size)[share]
         side = self._store.height
-        images = np.empty((5, size, side, side, 3), np.uint8)
-        texts, labels = [], []
-        for row, number in enumerate(numbers):
-            record = self._store.records[number]
-            frames = [self._store.frames[record.start + i] for i in self._draw(record.count, rng)]  # views
-            augment(frames, self._augmentation, rng, out=images[:, row])
-            texts.append(self._say(record.task, record.text, rng))
-            labels.append(self._label[record.text])
+        images = np.empty((5, len(rows), side, side, 3), np.uint8)
+        texts = []
+        for place, row in enumerate(rows):
+            of_row = np.random.default_rng([self._seed, step, row + 1])  # a trailing 0 would be the batch's own
+            record = self._store.records[numbers[row]]
+            frames = [self._store.frames[record.start + i] for i in self._draw(record.count, of_row)]  # views
+            augment(frames, self._augmentation, of_row, out=images[:, place])
+            texts.append(self._say(record.task, record.text, of_row))
         self._store.release()
         return Batch(images, texts, np.array(labels, np.int64), numbers, self._distract(rng))
 

@@ -23,7 +23,7 @@ from liv_model.image import Preprocessing, read_image, to_square  # noqa: E402
 from liv_model.network import LivNetwork, NetworkConfig  # noqa: E402
 from liv_model.open_clip_towers import OpenClipText, OpenClipVision, TimmVision  # noqa: E402
 from liv_model.tokenizer import Tokenizer  # noqa: E402
-from training import export, foreign_weights, import_checkpoint, train  # noqa: E402
+from training import checkpoint, export, foreign_weights, import_checkpoint, train  # noqa: E402
 from training.calibrate import UNRELATED  # noqa: E402
 from training.config import load  # noqa: E402
 from training.tasks import load_tasks  # noqa: E402
@@ -259,9 +259,9 @@ def test_a_bare_backbone_learns_with_a_new_text_tower(squares, tmp_path):
     settings = ["--set", "steps=3", "--set", "batch=4", "--set", "threads=1", "--set", "validate_every=0"]
     run = tmp_path / "run"
     assert train.main([*stores, "-o", str(run), "--init", str(tmp_path / "start"), *settings]) == 0
-    first = torch.load(run / "last.pt", weights_only=True)
-    assert first["step"] == 3
-    moved = first["network"]["vision.trunk.layer4.0.conv1.weight"] - trained.layer4[0].conv1.weight
+    weights, step = checkpoint.load_weights(run / "last.pt")
+    assert step == 3
+    moved = weights["vision.trunk.layer4.0.conv1.weight"] - trained.layer4[0].conv1.weight
     assert 0 < moved.abs().max() < 1e-3  # it began where the import left it
     bundle = tmp_path / "bundle"
     assert export.main([str(run), "-o", str(bundle), *stores, "--made-by", "squares"]) == 0
