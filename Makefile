@@ -43,7 +43,7 @@ fix: ## mends what ruff can mend
 bench: build ## the speed of this machine: medians and ratios
 	@scripts/run python3 -m bench $(ARGS)
 
-bench-training: train-env ## the speed of training: samples from the store beside JPEG files, memory of the reader
+bench-training: train-env ## the speed of training: samples beside JPEG files, memory of the reader, a step beside its bare mathematics
 	@scripts/run python3 -m bench.training $(ARGS)
 
 clean: ## removes environments, builds and the demo's output

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from bench import reader_memory, sampler
+from bench import reader_memory, sampler, training_step
 from liv_model.errors import LivError
 
 _EXAMPLES = """examples:
@@ -25,10 +25,12 @@ _EXAMPLES = """examples:
 SECTIONS: dict[str, Callable[[Path], dict[str, dict]]] = {
     "sampler": sampler.measure,
     "memory": reader_memory.measure,
+    "step": training_step.measure,
 }
 _ABOUT = {
     "sampler": "Five-frame samples at 224 px with random crops, one thread, n batches of each side in turns",
     "memory": "Growth of a process that draws samples from all over a store (median of n processes)",
+    "step": "Steps of `liv train` with the settings of the shipped model, one thread, n of each side in turns",
 }
 
 
@@ -69,7 +71,7 @@ def machine() -> dict[str, str]:
     """What the figures were measured on."""
     found = {"cores": str(os.cpu_count()), "load when done": f"{os.getloadavg()[0]:.1f}"}
     found["python"] = platform.python_version()
-    for name in ("numpy", "torch", "opencv-python-headless"):
+    for name in ("numpy", "torch", "accelerate", "opencv-python-headless"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

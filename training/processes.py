@@ -34,10 +34,9 @@ def make_accelerator(device: str = "auto") -> Accelerator:
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device", expected="cpu or auto, as torch sees no GPU", got=device)
+    on_cpu = device == "cpu" or not torch.accelerator.is_available()  # Accelerate must be told, to join its processes
     # Precision is the trainer's: Accelerate fixes it once per process, whatever a second run asks for.
-    return Accelerator(
-        cpu=device == "cpu", mixed_precision="no", kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)]
-    )
+    return Accelerator(cpu=on_cpu, mixed_precision="no", kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)])
 
 
 def share(batch: int, accelerator: Accelerator) -> slice:

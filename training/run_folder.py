@@ -47,7 +47,10 @@ def prepare(
     share(config.batch, accelerator)  # a batch that cannot be shared stops the run before there is a folder
     if resume:
         _require_same(config, folder)
-    elif accelerator.is_main_process:
+    else:
+        _require_new(folder)
+    accelerator.wait_for_everyone()  # all have looked before one writes
+    if not resume and accelerator.is_main_process:
         _begin(config, store, sampler, folder, init)
     accelerator.wait_for_everyone()
     tokenizer = Tokenizer.load(folder / checkpoint.TOKENIZER, config.network.text.context_length)
@@ -62,7 +65,7 @@ def prepare(
     return trainer
 
 
-def _begin(config: TrainConfig, store: EpisodeStore, sampler: Sampler, folder: Path, init: Path | None) -> None:
+def _require_new(folder: Path) -> None:
     if (folder / checkpoint.CONFIG).exists():
         raise ConfigError(
             f"run folder {folder}",
@@ -70,6 +73,9 @@ def _begin(config: TrainConfig, store: EpisodeStore, sampler: Sampler, folder: P
             got="a run",
             remedy="add --resume, or name another folder",
         )
+
+
+def _begin(config: TrainConfig, store: EpisodeStore, sampler: Sampler, folder: Path, init: Path | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     inherited: dict[str, Any] = {}
     if init is not None:
