@@ -7,13 +7,17 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from liv_model.bundle import Bundle
 from liv_model.encoder import BACKENDS, Encoder, open_encoder
-from liv_model.errors import DataError
+from liv_model.errors import ConfigError, DataError
+from training.animation import FORMATS
 from training.episodes import EpisodeStore
 from training.evaluation import Embedded, Evaluation, Report, choose, embed, instructions
+from training.evaluation_report import judge, write_report
+from training.evaluation_tables import show
+from training.exhibits import exhibits
+from training.progress_bar import progress_bar
 
 __all__ = ["Embedded", "Evaluation", "Report", "choose", "embed", "evaluate", "instructions", "main"]
 
@@ -91,46 +95,38 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--backend", default="auto", choices=BACKENDS, help="what runs the model")
     parser.add_argument("--device", default="auto", help="the backend's name of a device")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="also write report.json and index.html here")
+    parser.add_argument(
+        "--animate", nargs="?", const="webp", choices=FORMATS, help="with -o: a moving picture of each task, too"
+    )
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run ``liv evaluate``."""
     arguments = _parser().parse_args(argv)
+    if arguments.animate and arguments.output is None:
+        raise ConfigError("liv evaluate --animate", expected="-o DIR to write to", got="none")
     bundle, store = Bundle.load(arguments.bundle), EpisodeStore(arguments.data)
     _require_size(bundle, store)
-    _numbers(store, arguments.tasks, arguments.episodes)  # refused before a model is loaded
+    numbers = _numbers(store, arguments.tasks, arguments.episodes)  # refused before a model is loaded
     encoder = open_encoder(bundle, arguments.backend, arguments.device)
     try:
-        findings = _judge(bundle, encoder, store, arguments)
+        with progress_bar("frames", sum(store.records[i].count for i in numbers)) as done:
+            evaluation = evaluate(encoder, store, tasks=arguments.tasks, per_task=arguments.episodes, done=done)
+        findings = judge(bundle, encoder, store, evaluation)
+        if arguments.output is not None:
+            shown = exhibits(bundle, encoder, store, evaluation)
+            write_report(arguments.output, findings, evaluation, shown, arguments.animate)
     finally:
         encoder.close()
     if arguments.json:
         print(json.dumps(findings, indent=2))
     else:
-        from training.evaluation_tables import show
-
         show(findings)
+        if arguments.output is not None:
+            print(f"{arguments.output}: index.html, report.json" + (", animations" if arguments.animate else ""))
     return 0
-
-
-def _judge(bundle: Bundle, encoder: Encoder, store: EpisodeStore, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Everything the report says, as plain types."""
-    from training.progress_bar import progress_bar
-    from training.thresholds import thresholds
-
-    numbers = _numbers(store, arguments.tasks, arguments.episodes)
-    with progress_bar("frames", sum(store.records[i].count for i in numbers)) as done:
-        evaluation = evaluate(encoder, store, tasks=arguments.tasks, per_task=arguments.episodes, done=done)
-    return {
-        "model": encoder.model,
-        "backend": encoder.backend,
-        "device": encoder.device,
-        "precision": bundle.precision,
-        "episodes": len(numbers),
-        **evaluation.report().details(),
-        **thresholds(bundle, encoder, store, evaluation),
-    }
 
 
 if __name__ == "__main__":

@@ -174,6 +174,11 @@ class Evaluation:
             }
         )
 
+    @property
+    def count(self) -> int:
+        """How many episodes were looked at."""
+        return len(self._episodes)
+
     def matrix(self) -> np.ndarray:
         """Mean final value of the successes of each task (row) under each task's instruction (column), (T, T)."""
         scores, truth, _ = self._final_values(np.stack([self.goals[t] for t in self.tasks]))

@@ -9,13 +9,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+_CELL = 16  # columns of the terminal that an interval takes
+
 
 def show(findings: dict[str, Any]) -> None:
     """Print what `training.evaluate` found: means over tasks, per task with intervals, thresholds."""
     console = Console()
     console.print(escape("{model} on {backend}, {device}, {precision}; {episodes} episodes".format(**findings)))
     console.print(_overall(findings))
-    for part in _per_task(findings, max(2, (console.width - 24) // 13)):
+    room = console.width - max(map(len, findings["per_task"])) - 4
+    for part in _per_task(findings, max(1, room // _CELL)):
         console.print(part)
     for name in ("familiarity", "task_state"):
         console.print(_thresholds(name.replace("_", " "), findings[name]))
@@ -47,7 +50,7 @@ def _per_task(findings: dict[str, Any], columns: int) -> list[Table]:
     for start in range(0, len(names), columns):
         shown = names[start : start + columns]
         table = Table(title="per task, with 95 % interval" if not start else None)
-        table.add_column("task")
+        table.add_column("task", no_wrap=True)
         for name in shown:
             table.add_column(name.replace("_", " "), justify="right")
         for task, row in findings["per_task"].items():

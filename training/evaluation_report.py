@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``liv evaluate`` found, as plain types, and the folder it is written to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from liv_model.bundle import Bundle
+from liv_model.encoder import Encoder
+from liv_model.errors import ConfigError
+from training.animation import animate
+from training.episodes import EpisodeStore
+from training.evaluation import Evaluation
+from training.evaluation_page import page
+from training.exhibits import TaskExhibits
+from training.progress_bar import progress_bar
+from training.thresholds import thresholds
+
+
+def judge(bundle: Bundle, encoder: Encoder, store: EpisodeStore, evaluation: Evaluation) -> dict[str, Any]:
+    """Everything a report says: which model, run by what, the metrics with every interval, the thresholds."""
+    return {
+        "model": encoder.model,
+        "backend": encoder.backend,
+        "device": encoder.device,
+        "precision": bundle.precision,
+        "episodes": evaluation.count,
+        **evaluation.report().details(),
+        **thresholds(bundle, encoder, store, evaluation),
+    }
+
+
+def write_report(
+    folder: Path,
+    findings: dict[str, Any],
+    evaluation: Evaluation,
+    shown: Sequence[TaskExhibits],
+    animation: str | None = None,
+) -> None:
+    """Write ``report.json`` and ``index.html``, and ``animations/`` if asked for; what was there is replaced.
+
+    Args:
+        folder: made if it is not there.
+        findings: of :func:`judge`.
+        evaluation: where they are from.
+        shown: an entry per task.
+        animation: ``webp`` or ``gif``; None for none.
+
+    Raises:
+        ConfigError: the folder cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "report.json").write_text(json.dumps(findings, indent=2) + "\n", encoding="utf-8")
+        moving = _write_animations(folder, shown, animation) if animation else {}
+        texts = [evaluation.texts[task] for task in evaluation.tasks]
+        html = page(findings, evaluation.matrix(), texts, shown, moving)
+        (folder / "index.html").write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(str(folder), expected="a folder that can be written", got=error.strerror) from error
+
+
+def _write_animations(folder: Path, shown: Sequence[TaskExhibits], ending: str) -> dict[str, str]:
+    """One of each task's success; task to its address relative to the folder."""
+    (folder / "animations").mkdir(exist_ok=True)
+    written = {}
+    with progress_bar("animations", len(shown)) as done:
+        for number, entry in enumerate(shown):
+            safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in entry.task)
+            written[entry.task] = f"animations/{number:02d}-{safe}.{ending}"
+            animate(entry.success, folder / written[entry.task])
+            done(1)
+    return written
