@@ -47,21 +47,23 @@ def page(
 
     Args:
         findings: what `training.evaluate` found.
-        matrix: (T, T) of `Evaluation.matrix`.
-        instructions: T texts, its columns; its rows are the tasks of ``shown``.
-        shown: an entry per task.
+        matrix: (T, T), mean final values as of `Evaluation.matrix`, for the T tasks of ``shown``.
+        instructions: T texts, its columns.
+        shown: the tasks to show.
         animations: task to the address of its animation, where there is one.
     """
     heat = heat_map(matrix, [s.task for s in shown], instructions, title="final value of each task's successes")
     title = escape(f"How good are the rewards of {findings['model']}?")
-    about = "{model}, {precision}, run by {backend} on {device}; {episodes} episodes of {tasks} tasks"
+    count = len(findings["per_task"])
+    about = "{model}, {precision}, run by {backend} on {device}; {episodes} episodes of {tasks} tasks."
+    about = about.format(**findings, tasks=count) + _left_out(count, len(shown))
     return "".join(
         [
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
             f"<title>{title}</title><style>{_STYLE.read_text(encoding='utf-8')}</style></head><body><main>",
-            f"<h1>{title}</h1><p>{escape(about.format(**findings, tasks=len(shown)))}.</p>",
+            f"<h1>{title}</h1><p>{escape(about)}</p>",
             _overall(findings),
             "<h2>Does each instruction know its own task?</h2>",
             "<p>Mean final value of the successes of a task (row) under the instruction of each task (column). "
@@ -71,13 +73,18 @@ def page(
             "<p>Of each task the success of median VOC and the failure of median final value. "
             "Thin vertical lines stand where the frames were taken.</p>",
             *(_task(entry, findings["per_task"][entry.task], animations.get(entry.task)) for entry in shown),
-            _per_task(findings),
+            _per_task(findings, [entry.task for entry in shown]),
             "<h2>Thresholds</h2>",
             _thresholds("Familiarity of a text", findings["familiarity"], _FAMILIARITY),
             _thresholds("Task state", findings["task_state"], _TASK_STATE),
             "</main></body></html>\n",
         ]
     )
+
+
+def _left_out(tasks: int, shown: int) -> str:
+    """What to know of a page that has not every task."""
+    return "" if shown == tasks else f" Single tasks are shown for {shown} of them; report.json has all."
 
 
 def _overall(findings: dict[str, Any]) -> str:
@@ -103,11 +110,12 @@ def _overall(findings: dict[str, Any]) -> str:
     )
 
 
-def _per_task(findings: dict[str, Any]) -> str:
+def _per_task(findings: dict[str, Any], tasks: Sequence[str]) -> str:
     names = list(findings["overall"])
     head = "".join(f"<th>{escape(METRICS.get(name, (name,))[0])}</th>" for name in names)
     rows = []
-    for task, row in findings["per_task"].items():
+    for task in tasks:
+        row = findings["per_task"][task]
         cells = "".join(
             f"<td>{_number(row[n]['mean'], 2)}<small>{_minus(interval(row[n], 2))}</small></td>"
             if n in row
@@ -185,7 +193,8 @@ def _frame(rgb: np.ndarray, time_s: float) -> str:
 
 
 _FAMILIARITY = {
-    "threshold": "texts whose cosine to a known one is at least this count as known",
+    "threshold": "texts whose cosine to a known one is at least this count as known; fitted on the very texts it is "
+    "judged by here",
     "accepted": "share of held-out wordings of known tasks that are",
     "refused": "share of unrelated texts that are not",
     "known": "held-out wordings",

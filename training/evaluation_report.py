@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from liv_model.bundle import Bundle
 from liv_model.encoder import Encoder
 from liv_model.errors import ConfigError
@@ -46,7 +48,7 @@ def write_report(
         folder: made if it is not there.
         findings: of :func:`judge`.
         evaluation: where they are from.
-        shown: an entry per task.
+        shown: the tasks to show, of `exhibits`.
         animation: ``webp`` or ``gif``; None for none.
 
     Raises:
@@ -56,8 +58,9 @@ def write_report(
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "report.json").write_text(json.dumps(findings, indent=2) + "\n", encoding="utf-8")
         moving = _write_animations(folder, shown, animation) if animation else {}
-        texts = [evaluation.texts[task] for task in evaluation.tasks]
-        html = page(findings, evaluation.matrix(), texts, shown, moving)
+        places = [evaluation.tasks.index(entry.task) for entry in shown]
+        texts = [evaluation.texts[entry.task] for entry in shown]
+        html = page(findings, evaluation.matrix()[np.ix_(places, places)], texts, shown, moving)
         (folder / "index.html").write_text(html, encoding="utf-8")
     except OSError as error:
         raise ConfigError(str(folder), expected="a folder that can be written", got=error.strerror) from error

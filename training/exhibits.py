@@ -10,9 +10,12 @@ import numpy as np
 from liv_model.bundle import Bundle, Instruction
 from liv_model.encoder import Encoder
 from liv_model.metrics import final_value, voc
+from liv_model.thumbnails import evenly
 from training.episodes import Episode, EpisodeStore
 from training.evaluation import Embedded, Evaluation
 from training.tasks import load_tasks
+
+MOST_TASKS = 60
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,11 @@ class TaskExhibits:
 def exhibits(bundle: Bundle, encoder: Encoder, store: EpisodeStore, evaluation: Evaluation) -> list[TaskExhibits]:
     """What to show of each task: the success of median VOC and the failure of median final value.
 
-    The median, so that what is shown is neither the best nor the worst there is.
+    The median, so that what is shown is neither the best nor the worst there is. Of very many tasks at most
+    ``MOST_TASKS``, evenly picked by name, so that a page of them stays small.
     """
     shown = []
-    for task in evaluation.tasks:
+    for task in evenly(evaluation.tasks, MOST_TASKS):
         goal = evaluation.goals[task]
         known = next((i for i in bundle.instructions if (i.task, i.text) == (task, evaluation.texts[task])), None)
         opposite = _opposite(bundle, evaluation, task, known)

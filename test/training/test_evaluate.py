@@ -146,3 +146,17 @@ def test_a_device_that_is_not_there_and_a_folder_that_is_a_file(store, tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="can be written"):
         evaluate.main([bundle, "--data", str(store), "-o", str(tmp_path / "file")])
+
+
+def test_a_page_of_very_many_tasks_stays_small(tmp_path, monkeypatch, capsys):
+    from training import exhibits
+
+    monkeypatch.setattr(exhibits, "MOST_TASKS", 3)
+    texts = [f"open the drawer number {number}" for number in range(9)]
+    store = write(tmp_path / "many", [episode(text, 0) for text in texts])
+    bundle = make_bundle(tmp_path / "bundle").path
+    out = tmp_path / "report"
+    assert evaluate.main([str(bundle), "--data", str(store), "--json", "-o", str(out)]) == 0
+    assert len(json.loads(capsys.readouterr().out)["per_task"]) == 9
+    html = (out / "index.html").read_text()
+    assert "3 of them" in html and html.count("<section>") == 3 and html.count('class="right" x=') == 3
