@@ -33,7 +33,8 @@ from training import checkpoint, onnx_export
 from training.calibrate import UNRELATED, calibrate_tasks, fit_familiarity, image_goal_ceiling
 from training.config import TrainConfig, load, plain
 from training.episodes import EpisodeStore
-from training.evaluate import Evaluation, choose, embed, instructions
+from training.evaluation import Evaluation, choose, embed, instructions
+from training.foreign_weights import fill
 from training.sampler import training_texts
 from training.tasks import load_tasks
 
@@ -80,10 +81,7 @@ def load_run(folder: Path, name: str = checkpoint.BEST) -> Run:
     weights, step = checkpoint.load_weights(folder / name)
     about = json.loads((folder / checkpoint.RUN).read_text())
     network = LivNetwork(config.network)
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise DataError(str(folder / name), expected="weights of the run's network", got=error) from error
+    fill(network, weights, str(folder / name), remedy="take the checkpoint and the config.yaml of one run")
     file = folder / checkpoint.TOKENIZER
     tokenizer = Tokenizer.load(file, config.network.text.context_length)
     return Run(network.eval(), tokenizer, file, config, tuple(about["tasks"]), step, about)

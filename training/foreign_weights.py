@@ -126,7 +126,12 @@ def backbone(state: Mapping[str, Tensor], trunk: nn.Module, what: str) -> tuple[
     return {f"vision.trunk.{k}": v for k, v in kept.items()}, len(state) - len(kept)
 
 
-def fill(network: nn.Module, state: State, what: str, *, tower: str = "") -> None:
+ARCHITECTURE = "name the architecture the checkpoint was trained as: --model or --backbone"
+
+
+def fill(
+    network: nn.Module, state: Mapping[str, Tensor], what: str, *, tower: str = "", remedy: str = ARCHITECTURE
+) -> None:
     """Put weights into a network, every one of them.
 
     Args:
@@ -134,6 +139,7 @@ def fill(network: nn.Module, state: State, what: str, *, tower: str = "") -> Non
         state: by the network's names.
         what: the file, for the error.
         tower: fill only what is under this prefix, such as ``vision.trunk.``.
+        remedy: for the error.
 
     Raises:
         DataError: a tensor is missing, left over or of another shape: the first few of each, and how many.
@@ -158,7 +164,7 @@ def fill(network: nn.Module, state: State, what: str, *, tower: str = "") -> Non
             what,
             expected=f"the {len(own)} tensors of the architecture named",
             got="; ".join(found),
-            remedy="name the architecture the checkpoint was trained as: --model or --backbone",
+            remedy=remedy,
         )
     network.load_state_dict(state, strict=not tower)
 

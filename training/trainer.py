@@ -23,6 +23,7 @@ from liv_model.network import LivNetwork
 from liv_model.objective import LivTerms, draw_permutations, liv_loss
 from liv_model.tokenizer import Tokenizer
 from training.config import TrainConfig
+from training.foreign_weights import fill
 from training.optimizer import learning_rate, make_optimizer
 from training.processes import gather_rows, make_accelerator, share
 from training.sampler import Batch, Sampler
@@ -79,11 +80,8 @@ class Trainer:
             raise DataError("checkpoint", expected="one of this network", got=error) from error
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
-        """Only the network; DataError when the weights are of another one."""
-        try:
-            self.network.load_state_dict(weights)
-        except RuntimeError as error:
-            raise DataError("checkpoint", expected="one of this network", got=error) from error
+        """Only the network; DataError when the weights are of another one: which keys and shapes."""
+        fill(self.network, weights, "checkpoint", remedy="take one of a run with the same network settings")
 
     def batches(self) -> Iterator[list[Batch]]:
         """The batches of each step still to come; the next are read while the network works on these."""

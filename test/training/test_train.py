@@ -225,6 +225,14 @@ def test_a_damaged_checkpoint_is_a_data_error(tmp_path):
             checkpoint.load_weights(tmp_path / name)
 
 
+def test_a_checkpoint_of_another_architecture_says_which_shapes(squares, tmp_path):
+    ours = prepared(squares, tmp_path / "run")
+    other = prepared(squares, tmp_path / "other", "network.dim=48", "network.text.layers=2").network.state_dict()
+    with pytest.raises(DataError, match=r"checkpoint: expected the \d+ tensors.*\(48,.*instead of \(32,") as caught:
+        ours.load_weights(other)
+    assert "text.blocks.1." in str(caught.value) and "\n" not in str(caught.value)
+
+
 def test_learning_rate_schedules():
     cosine = OptimizerConfig(learning_rate=1.0, schedule="cosine", warmup_steps=10)
     rates = [learning_rate(s, 110, cosine) for s in range(111)]
