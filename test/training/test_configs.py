@@ -63,6 +63,14 @@ def test_the_released_settings(column, file):
     assert values["augmentation"]["ratio"] == pytest.approx((3 / 4, 4 / 3))
 
 
+@pytest.mark.open_clip
+@pytest.mark.parametrize("file", ["pretrain", "finetune"])
+def test_their_network_is_the_one_that_is_imported(file):
+    from training.import_checkpoint import plan_released
+
+    assert load(CONFIGS / f"{file}.yaml").network == plan_released().network
+
+
 @pytest.mark.parametrize("file", ["pretrain", "finetune", "metaworld", "tutorial"])
 def test_every_shipped_configuration_survives_a_round_trip(tmp_path, file):
     config = load(CONFIGS / f"{file}.yaml")
