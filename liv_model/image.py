@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -140,8 +141,21 @@ def _resize(rgb: np.ndarray, size: tuple[int, int], preprocessing: Preprocessing
         return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling[preprocessing.interpolation.upper()]))
     import cv2
 
-    codes = {"area": cv2.INTER_AREA, "bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
-    enlarging = size[0] > rgb.shape[1]
-    area_as = cv2.INTER_LINEAR if enlarging else cv2.INTER_AREA
-    code = area_as if preprocessing.interpolation == "area" else codes[preprocessing.interpolation]
-    return cv2.resize(rgb, size, interpolation=code)
+    if preprocessing.interpolation != "area":
+        code = cv2.INTER_LINEAR if preprocessing.interpolation == "bilinear" else cv2.INTER_CUBIC
+        return cv2.resize(rgb, size, interpolation=code)
+    if size[0] > rgb.shape[1]:
+        return cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(_shrink_by_whole_factor(rgb, size), size, interpolation=cv2.INTER_AREA)
+
+
+def _shrink_by_whole_factor(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Average over whole blocks of pixels first, as large as both sides allow; several times faster for the whole."""
+    import cv2
+
+    height, width = rgb.shape[:2]
+    sides = math.gcd(height, width)
+    factor = max(f for f in range(1, max(1, width // size[0]) + 1) if sides % f == 0)
+    if factor == 1:
+        return rgb
+    return cv2.resize(rgb, (width // factor, height // factor), interpolation=cv2.INTER_AREA)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -13,35 +14,34 @@ from rclpy.exceptions import NameValidationException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
 
 from liv_model.errors import MISTAKE, ConfigError, LivError
 
-_LOOK_EVERY_S = 0.1
-
 
 def run_node(
-    make: Callable[[], Node], argv: list[str] | None = None, *, has_ended: Callable[[Node], bool] | None = None
+    make: Callable[[], Node], argv: list[str] | None = None, *, ended: Callable[[Node], Future] | None = None
 ) -> int:
     """Make a node, spin it until it is told to stop or has ended, close it; returns the exit code.
-
-    The signals are ours: rclpy's own handlers take the context away while threads still publish.
 
     Args:
         make: the node's class.
         argv: the command line.
-        has_ended: asked now and then whether the node is done by itself; may raise the LivError that ended it.
+        ended: of a node that ends by itself, the future that tells so; its exception may be the LivError that
+            ended it.
     """
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = _stop_on_signal()
     node = None
     try:
         init_rclpy(argv)
         node = make()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        while not stop.is_set() and not (has_ended and has_ended(node)):
-            executor.spin_once(timeout_sec=_LOOK_EVERY_S)
+        if ended is not None:
+            ended(node).add_done_callback(lambda _: stop.set_result(None))
+        executor.spin_until_future_complete(stop)
+        if ended is not None:
+            ended(node).result()
     except NameValidationException as error:
         return _mistake(make, ConfigError("name", expected="a valid ROS name", got=error))
     except LivError as error:
@@ -51,6 +51,27 @@ def run_node(
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _stop_on_signal() -> Future:
+    """A future that is done at SIGINT or SIGTERM.
+
+    A thread hears of them, since a Python handler does not run while the executor waits. rclpy's own handlers will
+    not do: they take the context away while our threads still publish.
+    """
+    stop = Future()
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.fileno())  # written to by the signal itself, whatever Python is doing
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+
+    def listen(reader: socket.socket, _kept_open: socket.socket) -> None:
+        while reader.recv(1):
+            stop.set_result(None)
+
+    threading.Thread(target=listen, args=(reader, writer), name="signals", daemon=True).start()
+    return stop
 
 
 def init_rclpy(argv: list[str] | None = None) -> None:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -29,7 +30,11 @@ DRAIN_S = 0.5
 
 
 class VideoNode(Node):
-    """Publishes the frames of a recording at their own pace, stamped with the present."""
+    """Publishes the frames of a recording at their own pace, stamped with the present.
+
+    Attributes:
+        ended: done when the recording has been played; its exception is the LivError that broke it off.
+    """
 
     def __init__(self) -> None:
         super().__init__("video_node")
@@ -50,16 +55,10 @@ class VideoNode(Node):
         self._media = open_media(video, topic=bag_topic or None, rate_hz=self._rate_hz or 10.0)
         message_type = Image if self._transport == "raw" else CompressedImage
         self._publisher = self.create_publisher(message_type, topic, QoSProfile(depth=10))
-        self._stop, self._ended = threading.Event(), threading.Event()
-        self._error: LivError | None = None
+        self._stop = threading.Event()
+        self.ended = Future()
         self._thread = threading.Thread(target=self._play, name="video", daemon=True)
         self._thread.start()
-
-    def has_ended(self) -> bool:
-        """Whether the recording has been played; raises the LivError that broke it off."""
-        if self._ended.is_set() and self._error is not None:
-            raise self._error
-        return self._ended.is_set()
 
     def _play(self) -> None:
         """Publish every frame when it is due. The next one is read before the wait, so that its stamp is fresh."""
@@ -70,10 +69,10 @@ class VideoNode(Node):
             while self._loop and not self._stop.is_set():
                 count += self._play_once()
             self.get_logger().info(f"played {count} frames of {self._media.path}")
+            self._stop.wait(DRAIN_S)  # a publisher that goes at once can take its last message with it
+            self.ended.set_result(None)
         except LivError as error:
-            self._error = error
-        self._stop.wait(DRAIN_S)  # a publisher that goes at once can take its last message with it
-        self._ended.set()
+            self.ended.set_exception(error)
 
     def _play_once(self) -> int:
         begin_s = time.monotonic()
@@ -115,7 +114,7 @@ def _jpeg(rgb: np.ndarray) -> bytes:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the node."""
-    return run_node(VideoNode, argv, has_ended=VideoNode.has_ended)
+    return run_node(VideoNode, argv, ended=lambda node: node.ended)
 
 
 if __name__ == "__main__":

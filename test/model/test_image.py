@@ -42,6 +42,18 @@ def test_halving_by_area_is_the_mean_of_four():
     assert np.abs(to_square(picture, AREA) - mean).max() <= 0.5
 
 
+@pytest.mark.parametrize("shape", [(480, 640), (360, 480), (720, 1280), (333, 500)])
+def test_shrinking_by_area_averages_every_pixel_alike(shape):
+    """In two passes or in one: near the mean over the exact boxes."""
+    picture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8), (0, 0), 9)
+    height, width = shape
+    size = (112, 112 * width // height) if height < width else (112 * height // width, 112)
+    boxes = cv2.resize(picture.astype(np.float64), size[::-1], interpolation=cv2.INTER_AREA)
+    left = round((size[1] - 112) / 2)
+    difference = to_square(picture, Preprocessing(112)) - boxes[:, left : left + 112]
+    assert np.abs(difference).mean() < 0.6
+
+
 def test_bilinear_without_antialias_is_what_torch_interpolate_gives():
     torch = pytest.importorskip("torch")
     picture = checkers(60, 60)
