@@ -27,6 +27,7 @@ from liv_ros.run import run_node
 
 JPEG_QUALITY = 90
 DRAIN_S = 0.5
+HELD_UP_S = 0.02
 
 
 class VideoNode(Node):
@@ -79,7 +80,10 @@ class VideoNode(Node):
         count = 0
         for frame in self._timed(self._media.frames()):
             message = self._message(frame)
-            if self._stop.wait(max(0.0, begin_s + frame.time_ns / NANOSECONDS - time.monotonic())):
+            wait_s = begin_s + frame.time_ns / NANOSECONDS - time.monotonic()
+            if wait_s < -HELD_UP_S:  # go on at the recording's pace: a camera does not catch up in a burst
+                begin_s -= wait_s
+            if self._stop.wait(max(0.0, wait_s)):
                 break
             message.header.stamp = self.get_clock().now().to_msg()
             self._publisher.publish(message)
