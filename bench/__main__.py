@@ -4,16 +4,11 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import json
-import os
-import platform
 import sys
-from pathlib import Path
 
 from bench import encoder, imports
+from bench.report import add_output_options, deliver, machine
 from liv_model.bundle import Bundle
-from liv_model.errors import LivError
 from liv_ros.demo import isolate
 
 _EXAMPLES = """examples:
@@ -33,19 +28,9 @@ def main() -> int:
     )
     parser.add_argument("--bundle", help="model bundle (default: the shipped models/metaworld)")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long to watch the graph (default: 30)")
-    parser.add_argument("--markdown", metavar="FILE", help="also write the report into a file")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of the report")
+    add_output_options(parser)
     arguments = parser.parse_args()
-    try:
-        report = measure(Bundle.load(arguments.bundle), arguments.seconds)
-    except LivError as error:
-        print(f"make bench: {error}", file=sys.stderr)
-        return 2
-    text = markdown(report)
-    print(json.dumps(report, indent=2) if arguments.json else text)
-    if arguments.markdown:
-        Path(arguments.markdown).write_text(text + "\n", encoding="utf-8")
-    return 0
+    return deliver(lambda: measure(Bundle.load(arguments.bundle), arguments.seconds), markdown, arguments, "make bench")
 
 
 def measure(bundle: Bundle, seconds: float) -> dict:
@@ -59,32 +44,12 @@ def measure(bundle: Bundle, seconds: float) -> dict:
     size = f"{graph.WIDTH}x{graph.HEIGHT} at {graph.RATE_HZ} Hz"
     return {
         "model": bundle.identity,
-        "machine": machine(),
+        "machine": machine("numpy", "openvino", "cv2"),
         "encoder": timings,
         "imports": import_times,
         f"live graph, raw images of {size}": live,
         "node start to first embedding, warm cache": start,
     }
-
-
-def machine() -> dict[str, str]:
-    """What the figures were measured on."""
-    versions = {name: importlib.import_module(name).__version__ for name in ("numpy", "openvino", "cv2")}
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    return {
-        "cpu": f"{_cpu()}, {os.cpu_count()} cores",
-        "load when done": f"{load:.1f}",
-        "python": platform.python_version(),
-        **versions,
-    }
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def markdown(report: dict) -> str:

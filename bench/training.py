@@ -4,17 +4,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import sys
 import tempfile
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bench import reader_memory, sampler, training_step
-from liv_model.errors import LivError
+from bench.report import add_output_options, deliver, machine
 
 _EXAMPLES = """examples:
   make bench-training
@@ -43,19 +39,10 @@ def main(argv: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--only", choices=tuple(SECTIONS), action="append", help="measure only this")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of the report")
-    parser.add_argument("--markdown", metavar="FILE", help="also write the report into a file")
+    add_output_options(parser)
     arguments = parser.parse_args(argv)
-    try:
-        report = measure(arguments.only or list(SECTIONS))
-    except LivError as error:
-        print(f"make bench-training: {error}", file=sys.stderr)
-        return 2
-    text = markdown(report)
-    print(json.dumps(report, indent=2) if arguments.json else text)
-    if arguments.markdown:
-        Path(arguments.markdown).write_text(text + "\n", encoding="utf-8")
-    return 0
+    names = arguments.only or list(SECTIONS)
+    return deliver(lambda: measure(names), markdown, arguments, "make bench-training")
 
 
 def measure(names: list[str]) -> dict[str, dict]:
@@ -64,19 +51,7 @@ def measure(names: list[str]) -> dict[str, dict]:
     for name in names:
         with tempfile.TemporaryDirectory(prefix="liv_bench_") as folder:
             report[name] = SECTIONS[name](Path(folder))
-    return {"machine": machine(), **report}
-
-
-def machine() -> dict[str, str]:
-    """What the figures were measured on."""
-    found = {"cores": str(os.cpu_count()), "load when done": f"{os.getloadavg()[0]:.1f}"}
-    found["python"] = platform.python_version()
-    for name in ("numpy", "torch", "accelerate", "opencv-python-headless"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return {"machine": machine("numpy", "torch", "accelerate", "cv2"), **report}
 
 
 def markdown(report: dict[str, dict]) -> str:

@@ -7,7 +7,14 @@ with code 2; nodes log it (throttled) and go on.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 MISTAKE = 2  # exit code of a user's mistake
+
+
+def first_few(items: Collection[object], most: int) -> str:
+    """The first ``most`` of some items, for a message: ``a, b, ...``."""
+    return ", ".join(map(str, list(items)[:most])) + (", ..." if len(items) > most else "")
 
 
 class LivError(Exception):

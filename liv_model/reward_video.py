@@ -7,10 +7,10 @@ import argparse
 import json
 import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -20,8 +20,9 @@ from liv_model.encoder import BACKENDS, Encoder, open_encoder
 from liv_model.errors import MediaError
 from liv_model.goal import Goal, GoalResolver, ResolvedGoal
 from liv_model.image import read_image
-from liv_model.media import Media, open_media
+from liv_model.media import Frame, Media, open_media
 from liv_model.metrics import voc
+from liv_model.progress_bar import progress_bar
 from liv_model.score import Curve, EncodedRecording, encode_frames, score, write_csv
 from liv_model.timings import percentiles
 
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     encoder = open_encoder(bundle, arguments.backend, arguments.device)
     resolver = GoalResolver(bundle, encoder)
     resolved = {name: resolver.resolve(goal) for name, goal in goals.items()}
-    recording = encode_with_progress(media, encoder, bundle, quiet=arguments.json)
+    recording = _encode(media, encoder, bundle, quiet=arguments.json)
     curves = [
         score(name, recording.time_ns, recording.embeddings, g.embedding, g.calibration) for name, g in resolved.items()
     ]
@@ -86,13 +87,15 @@ def _goals(arguments: argparse.Namespace) -> dict[str, Goal]:
     return goals or {"": Goal()}  # which says that a goal is missing
 
 
-def encode_with_progress(media: Media, encoder: Encoder, bundle: Bundle, *, quiet: bool) -> EncodedRecording:
-    """Encode a recording under a progress bar on standard error."""
-    columns = (TextColumn("encoding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
-        frames = progress.track(media.frames(), total=media.frame_count or None)
-        return encode_frames(frames, encoder, bundle.image)
+def _encode(media: Media, encoder: Encoder, bundle: Bundle, *, quiet: bool) -> EncodedRecording:
+    with progress_bar("encoding", media.frame_count or None, quiet=quiet, transient=True) as done:
+
+        def counted() -> Iterator[Frame]:
+            for frame in media.frames():
+                yield frame
+                done(1)
+
+        return encode_frames(counted(), encoder, bundle.image)
 
 
 def _summary(

@@ -27,15 +27,15 @@ class Episode:
     stream: RewardStream
     first_sequence: int
 
-    def accepts(self, embedding: Embedding) -> bool:
+    def accepts(self, embedding: Embedding, vector: np.ndarray) -> bool:
         """Whether an embedding may be scored here: same camera, model and activation, and not from before the goal."""
         return (
             embedding.camera == self.camera
             and embedding.model == self.goal.model
             and embedding.activation == self.goal.activation
             and embedding.sequence >= self.first_sequence
-            and len(embedding.data) == len(self.goal.embedding)
-            and bool(np.isfinite(embedding.data).all())
+            and len(vector) == len(self.goal.embedding)
+            and bool(np.isfinite(vector).all())
         )
 
 
@@ -86,10 +86,11 @@ class RewardNode(Node):
 
     def _on_embedding(self, camera: str, embedding: Embedding) -> None:
         episode = self._episodes.get(camera)
-        if episode is None or not episode.accepts(embedding):
+        vector = np.asarray(embedding.data, np.float32)
+        if episode is None or not episode.accepts(embedding, vector):
             self._counts["embeddings not of the active goal"] += 1
             return
-        sample = episode.stream.update(np.asarray(embedding.data, np.float32), stamp_ns(embedding.header))
+        sample = episode.stream.update(vector, stamp_ns(embedding.header))
         if sample is None:
             self._counts["stamps out of order"] += 1
             return

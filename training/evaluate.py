@@ -11,13 +11,13 @@ from pathlib import Path
 from liv_model.bundle import Bundle
 from liv_model.encoder import BACKENDS, Encoder, open_encoder
 from liv_model.errors import ConfigError, DataError
+from liv_model.progress_bar import progress_bar
 from training.animation import FORMATS
 from training.episodes import EpisodeStore
 from training.evaluation import Embedded, Evaluation, Report, choose, embed, instructions
 from training.evaluation_report import judge, write_report
 from training.evaluation_tables import show
 from training.exhibits import exhibits
-from training.progress_bar import progress_bar
 
 __all__ = ["Embedded", "Evaluation", "Report", "choose", "embed", "evaluate", "instructions", "main"]
 

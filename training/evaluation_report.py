@@ -13,12 +13,12 @@ import numpy as np
 from liv_model.bundle import Bundle
 from liv_model.encoder import Encoder
 from liv_model.errors import ConfigError
+from liv_model.progress_bar import progress_bar
 from training.animation import animate
 from training.episodes import EpisodeStore
 from training.evaluation import Evaluation
 from training.evaluation_page import page
 from training.exhibits import TaskExhibits
-from training.progress_bar import progress_bar
 from training.thresholds import thresholds
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from liv_model.errors import DataError
+from liv_model.errors import DataError, first_few
 
 State = dict[str, Tensor]
 # Under which of these a file may keep its weights; files with none of them are the weights themselves.
@@ -43,7 +43,7 @@ def read(path: Path) -> State:
             break
     state = {k: v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, Mapping) else {}
     if not state:
-        got = f"keys {_some(list(content))}" if isinstance(content, Mapping) else type(content).__name__
+        got = f"keys {first_few(content, _SHOWN)}" if isinstance(content, Mapping) else type(content).__name__
         raise DataError(str(path), expected="tensors by name, or such under 'liv' or 'state_dict'", got=got)
     return state
 
@@ -83,7 +83,7 @@ def clip_towers(state: Mapping[str, Tensor], what: str) -> State:
         raise DataError(
             what,
             expected="a CLIP (keys visual.*), such as the released LIV or an open_clip model",
-            got=f"{len(state)} tensors such as {_some(list(state))}",
+            got=f"{len(state)} tensors such as {first_few(state, _SHOWN)}",
             remedy="for a bare vision backbone name it: --backbone resnet50",
         )
     prefix = marker[: marker.index("visual.")]
@@ -116,7 +116,7 @@ def backbone(state: Mapping[str, Tensor], trunk: nn.Module, what: str) -> tuple[
     marker = min((key for key in state if key == first or key.endswith("." + first)), key=len, default=None)
     if marker is None:
         raise DataError(
-            what, expected=f"a key that ends in {first}", got=f"{len(state)} tensors such as {_some(list(state))}"
+            what, expected=f"a key that ends in {first}", got=f"{len(state)} tensors such as {first_few(state, _SHOWN)}"
         )
     prefix = marker.removesuffix(first)
     heads = trunk.default_cfg.get("classifier") or ()
@@ -153,12 +153,12 @@ def fill(
     other = [k for k in own if k in state and own[k].shape != state[k].shape]
     found = []
     if missing:
-        found.append(f"{len(missing)} missing ({_some(missing)})")
+        found.append(f"{len(missing)} missing ({first_few(missing, _SHOWN)})")
     if extra:
-        found.append(f"{len(extra)} that it does not have ({_some(extra)})")
+        found.append(f"{len(extra)} that it does not have ({first_few(extra, _SHOWN)})")
     if other:
         shapes = [f"{k} {tuple(state[k].shape)} instead of {tuple(own[k].shape)}" for k in other]
-        found.append(f"{len(other)} of other shapes ({_some(shapes)})")
+        found.append(f"{len(other)} of other shapes ({first_few(shapes, _SHOWN)})")
     if found:
         raise DataError(
             what,
@@ -167,7 +167,3 @@ def fill(
             remedy=remedy,
         )
     network.load_state_dict(state, strict=not tower)
-
-
-def _some(names: list) -> str:
-    return ", ".join(map(str, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")

@@ -13,7 +13,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from liv_model.errors import DataError
+from liv_model.errors import DataError, first_few
 from liv_model.image import Preprocessing, read_image, to_square
 from liv_model.media import PICTURES
 from training.sampler import SHORTEST_EPISODE
@@ -123,8 +123,7 @@ def pictures(folder: Path, first: int, count: int, rate_hz: float) -> PictureCli
         raise DataError(
             str(folder),
             expected=f"pictures {first} to {first + count - 1}",
-            got=f"{count - len(missing)} of {count}; missing {', '.join(map(str, missing[:5]))}"
-            + (", ..." if len(missing) > 5 else ""),
+            got=f"{count - len(missing)} of {count}; missing {first_few(missing, 5)}",
         )
     return PictureClip(tuple(found[number] for number in range(first, first + count)), rate_hz)
 

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from liv_model.errors import DataError
+from liv_model.errors import DataError, first_few
 from training.episodes import OUTCOMES, task_name
 from training.sources.clip import Clip
 from training.tasks import load_tasks
@@ -125,8 +125,7 @@ def _require_texts(path: Path, rows: list[Row], text: str) -> None:
         raise DataError(
             str(path),
             expected=f"words in column {text!r} of every row",
-            got=f"none in {len(silent)} of {len(rows)}: line {', '.join(silent[:10])}"
-            + (", ..." if len(silent) > 10 else ""),
+            got=f"none in {len(silent)} of {len(rows)}: line {first_few(silent, 10)}",
             remedy="say what is done there, or take these rows out",
         )
 
