@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import time
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from liv_model.errors import DataError
 from training.episodes import SIMULATED_OUTCOMES, Episode
-from training.scene import CONTROL_STEP_S, DEFAULT_CAMERA, STEP_LIMIT, Act, Rollout, Scene, scripted_policy
+from training.scene import CONTROL_STEP_S, STEP_LIMIT, Act, Rollout, Scene, scripted_policy
 from training.tasks import load_tasks
 from training.tasks import task as find_task
+from training.view import DEFAULT_CAMERA, Jitter, View
 
 EARLIEST_SUCCESS = 10  # control steps; what is done sooner was done when the scene was made
 
@@ -26,14 +27,18 @@ class Settings:
         size: side of the square frames, pixels.
         stride: every n-th control step (0.0125 s) is a frame.
         camera: name of a camera of the scene.
-        noise: standard deviation of the noise on the actions, as a share of full speed.
-        slowest: each episode's arm moves at a random share of full speed, from this to 1.
+        jitter: how much the views of the episodes differ.
+        noise: standard deviation of the noise on the actions, as a share of full speed; half of it for a task that
+            is ``precise``.
+        slowest: each episode's arm moves at a random share of full speed, from this to 1; always at full speed for a
+            task that is ``precise``.
         after_success_s: how much longer the recording goes on once the task is done, seconds.
     """
 
     size: int = 112
     stride: int = 3
     camera: str = DEFAULT_CAMERA
+    jitter: Jitter = field(default_factory=Jitter)
     noise: float = 0.2
     slowest: float = 0.5
     after_success_s: float = 0.2
@@ -64,16 +69,18 @@ def attempt(task: str, outcome: str, seed: int, settings: Settings) -> Attempt:
     if outcome not in SIMULATED_OUTCOMES:
         raise DataError("outcome", expected=f"one of {', '.join(SIMULATED_OUTCOMES)}", got=repr(outcome))
     rng = np.random.default_rng([seed, zlib.crc32(task.encode())])
-    speed = rng.uniform(settings.slowest, 1.0)
+    precise = find_task(task).precise
+    speed = rng.uniform(1.0 if precise else settings.slowest, 1.0)
+    noise = settings.noise / 2 if precise else settings.noise
     after = round(settings.after_success_s / CONTROL_STEP_S)
     scene = Scene(task, seed)
-    rollout = scene.roll_out(noisy_policy(task, speed, settings.noise, rng), STEP_LIMIT, after)
+    rollout = scene.roll_out(noisy_policy(task, speed, noise, rng), STEP_LIMIT, after)
     if rollout.success_step is None or rollout.success_step < EARLIEST_SUCCESS:
         return Attempt(None, f"the scripted policy did not succeed within {STEP_LIMIT} steps")
     source = f"metaworld, policy {task}, speed {speed:.2f}"
     if outcome != "success":
         scene = Scene(task, seed)
-        act, source = _failure(task, outcome, rollout, speed, settings.noise, rng)
+        act, source = _failure(task, outcome, rollout, speed, noise, rng)
         rollout = scene.roll_out(act, rollout.steps)
         if rollout.success_step is not None:
             return Attempt(None, f"{outcome} succeeded all the same")
@@ -84,8 +91,10 @@ def _record(
     scene: Scene, rollout: Rollout, source: str, task: str, outcome: str, seed: int, settings: Settings
 ) -> Attempt:
     steps = frame_steps(rollout.steps, settings.stride)
+    rng = np.random.default_rng([seed, zlib.crc32(f"{task} {outcome} {settings.camera}".encode())])
+    view = View.draw(settings.camera, settings.jitter, rng)
     started = time.perf_counter()
-    frames = scene.render(rollout, steps, settings.camera, settings.size, settings.size)
+    frames = scene.render(rollout, steps, view, settings.size, settings.size)
     render_s = time.perf_counter() - started
     episode = Episode(
         frames=frames,

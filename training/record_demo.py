@@ -20,8 +20,9 @@ import numpy as np
 from liv_model.bags import COMPRESSED_IMAGE, BagWriter, message_types
 from liv_model.errors import DataError
 from training.attempt import Settings, noisy_policy
-from training.scene import DEFAULT_CAMERA, STEP_LIMIT, Rollout, Scene, load_simulator
+from training.scene import STEP_LIMIT, Rollout, Scene, load_simulator
 from training.tasks import task as find_task
+from training.view import DEFAULT_CAMERA, View
 
 TOPIC, FRAME_ID = "/camera/image/compressed", "camera"
 RATE_HZ = 30
@@ -85,7 +86,8 @@ def main(argv: list[str] | None = None) -> int:
     words = find_task(arguments.task)
     least, most = (round(RATE_HZ * seconds) for seconds in arguments.lasting_s)
     scene, rollout, speed = success_lasting(words.name, arguments.seed, arguments.noise, (least, most))
-    frames = scene.render(rollout, range(rollout.steps + 1), arguments.camera, arguments.height, arguments.width)
+    view = View.plain(arguments.camera)
+    frames = scene.render(rollout, range(rollout.steps + 1), view, arguments.height, arguments.width)
     messages = list(compressed_images(frames, arguments.quality))
     with BagWriter(arguments.output) as bag:
         for stamp_ns, cdr in messages:

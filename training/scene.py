@@ -20,12 +20,10 @@ import numpy as np
 
 from liv_model.errors import DataError
 from training.tasks import task as find_task
+from training.view import View
 
 CONTROL_STEP_S = 0.0125
 STEP_LIMIT = 400
-DEFAULT_CAMERA = "corner2"
-# The stock cameras stand far off, half the picture is floor. This is where the community puts corner2.
-CAMERA_POSITIONS_M = {"corner2": (0.75, 0.075, 0.7)}
 
 Act = Callable[[np.ndarray, int], np.ndarray]
 
@@ -157,7 +155,7 @@ class Scene:
                 break
         return Rollout(np.array(qpos), np.array(mocap_pos), success_step)
 
-    def render(self, rollout: Rollout, steps: Sequence[int], camera: str, height: int, width: int) -> np.ndarray:
+    def render(self, rollout: Rollout, steps: Sequence[int], view: View, height: int, width: int) -> np.ndarray:
         """Pictures of the scene at these control steps of a rollout made in it: uint8 (len(steps), H, W, 3) RGB.
 
         Small pictures are rendered at twice the size and halved by area: sharper than multisampling, and closer
@@ -167,29 +165,23 @@ class Scene:
 
         model, data = self._env.model, self._env.data
         scale = 2 if max(height, width) <= 256 else 1
-        camera_id = _prepare(model, camera, fine=scale == 1, marker=self.words.marker)
+        _prepare(model, fine=scale == 1, marker=self.words.marker)
         frames = np.empty((len(steps), height, width, 3), np.uint8)
         model.vis.global_.offheight, model.vis.global_.offwidth = height * scale, width * scale
-        with mujoco.Renderer(model, height * scale, width * scale) as renderer:
+        with view.set_up(model) as camera, mujoco.Renderer(model, height * scale, width * scale) as renderer:
             for frame, step in zip(frames, steps, strict=True):
                 data.qpos[:], data.mocap_pos[:] = rollout.qpos[step], rollout.mocap_pos[step]
                 mujoco.mj_forward(model, data)
-                renderer.update_scene(data, camera_id)
+                renderer.update_scene(data, camera)
                 picture = renderer.render()
-                if data.cam_xmat[camera_id].reshape(3, 3)[2, 1] < 0:  # the camera's up points down
+                if data.cam_xmat[camera].reshape(3, 3)[2, 1] < 0:  # the camera's up points down
                     picture = picture[::-1, ::-1]
                 frame[:] = cv2.resize(np.ascontiguousarray(picture), (width, height), interpolation=cv2.INTER_AREA)
         return frames
 
 
-def _prepare(model: Any, camera: str, fine: bool, marker: bool) -> int:
-    """Set up camera, quality and markers in a MuJoCo model; returns the camera's id."""
-    names = [model.camera(number).name for number in range(model.ncam)]
-    if camera not in names:
-        raise DataError("camera", expected=f"one of {', '.join(names)}", got=repr(camera))
-    camera_id = names.index(camera)
-    if camera in CAMERA_POSITIONS_M:
-        model.cam_pos[camera_id] = CAMERA_POSITIONS_M[camera]
+def _prepare(model: Any, fine: bool, marker: bool) -> None:
+    """Set up the quality of the pictures and the markers of a MuJoCo model."""
     # Measured with OSMesa at 224 px: 4096 px shadows cost twice the frame, multisampling as much again.
     model.vis.quality.shadowsize = 4096 if fine else 1024
     model.vis.quality.offsamples = 4 if fine else 0
@@ -197,4 +189,3 @@ def _prepare(model: Any, camera: str, fine: bool, marker: bool) -> int:
     for site in range(model.nsite):
         if not (marker and model.site(site).name.startswith("goal")):
             model.site_rgba[site, 3] = 0
-    return camera_id

@@ -29,10 +29,12 @@ from training.episodes import SIMULATED_OUTCOMES, EpisodeWriter
 from training.quota import Quota, make_quotas, neediest
 from training.scene import load_simulator
 from training.tasks import select_tasks
+from training.view import Jitter
 
 EXAMPLES = """examples:
   liv episodes simulate --tasks drawer-open,drawer-close --episodes-per-task 30 -o data/train
   liv episodes simulate --seed 100000 --episodes-per-task 8 --outcomes success,random -o data/validation
+  liv episodes simulate --camera corner3 --camera-jitter-m 0.04 --light-jitter 0.3 -o data/train
 
 Run the same command again to go on where it was stopped. Rendering is in software (MUJOCO_GL=osmesa) unless
 MUJOCO_GL is set: with a GPU, MUJOCO_GL=egl is faster.
@@ -148,6 +150,7 @@ def main(argv: list[str] | None = None) -> int:
         size=arguments.size,
         stride=arguments.stride,
         camera=arguments.camera,
+        jitter=Jitter(arguments.camera_jitter_m, arguments.camera_jitter_deg, arguments.light_jitter),
         noise=arguments.noise,
         slowest=arguments.slowest,
     )
@@ -180,6 +183,9 @@ def _check(arguments: argparse.Namespace) -> None:
         ("workers", 1),
         ("seed", 0),
         ("noise", 0),
+        ("camera_jitter_m", 0),
+        ("camera_jitter_deg", 0),
+        ("light_jitter", 0),
     ):
         if getattr(arguments, name) < least:
             option = "--" + name.replace("_", "-")
@@ -216,8 +222,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--size", type=int, default=defaults.size, help="side of the frames, pixels (default: %(default)s)")
     add("--stride", type=int, default=defaults.stride, help="steps of 12.5 ms per frame (default: %(default)s)")
     add("--camera", default=defaults.camera, help="camera of the scene (default: %(default)s)")
+    off = "how far off its place the camera of each episode may be, metres along each axis (default: 0)"
+    add("--camera-jitter-m", type=float, default=0.0, metavar="M", help=off)
+    turned = "and how far turned about each of its axes, degrees (default: 0)"
+    add("--camera-jitter-deg", type=float, default=0.0, metavar="DEG", help=turned)
+    lit = "by which share each lamp may be stronger or weaker, and by how many radians turned (default: 0)"
+    add("--light-jitter", type=float, default=0.0, metavar="SHARE", help=lit)
     add("--noise", type=float, default=defaults.noise, help="on the actions, share of full speed (default: 0.2)")
-    slowest = "the arm's speed is drawn from this share of full speed to 1; tasks that grasp want 1 (default: 0.5)"
+    slowest = "the arm's speed is drawn from this share of full speed to 1, for tasks that bear it (default: 0.5)"
     add("--slowest", type=float, default=defaults.slowest, metavar="SHARE", help=slowest)
     add("--workers", type=int, default=1, metavar="N", help="processes that simulate and render (default: 1)")
     add("--json", action="store_true", help="print the summary as JSON")

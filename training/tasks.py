@@ -31,6 +31,7 @@ class TaskWords:
         opposite: the task whose instruction undoes this one; None where none of the 50 does.
         opposite_text: the instruction that undoes this one; None where there is none.
         marker: whether the goal is a place that only the simulator's coloured marker shows.
+        precise: whether the scripted policy rarely succeeds when it is slowed down and pushed about.
     """
 
     name: str
@@ -40,6 +41,7 @@ class TaskWords:
     opposite: str | None = None
     opposite_text: str | None = None
     marker: bool = False
+    precise: bool = False
 
     @property
     def training_texts(self) -> tuple[str, ...]:
@@ -65,6 +67,7 @@ def _words(name: str, table: dict[str, dict]) -> TaskWords:
         opposite=opposite,
         opposite_text=table[opposite]["text"] if opposite else row.get("opposite_text"),
         marker=row.get("marker", False),
+        precise=row.get("precise", False),
     )
 
 
