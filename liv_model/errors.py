@@ -46,6 +46,14 @@ class BackendError(LivError):
     """An inference backend is unknown, not installed, or cannot serve on this machine."""
 
 
+class EngineError(BackendError):
+    """The files of an engine will not load; it has to be built anew."""
+
+
+class GateError(LivError):
+    """What an engine computes differs from its network; it may not serve."""
+
+
 class ImageError(LivError):
     """A picture or camera message cannot be read as the image it claims to be."""
 
