@@ -54,6 +54,20 @@ class GateError(LivError):
     """What an engine computes differs from its network; it may not serve."""
 
 
+class DeviceMemoryError(BackendError):
+    """The GPU has not enough free memory for what is asked."""
+
+    @classmethod
+    def of(cls, what: str, *, needed: int, free: int) -> DeviceMemoryError:
+        """Say what the memory was for, how much was needed, and how much was free (bytes)."""
+        return cls(
+            f"GPU memory for {what}",
+            expected=f"{needed / 2**20:.1f} MiB free",
+            got=f"{free / 2**20:.1f} MiB free",
+            remedy="end other programs on the GPU, or take a smaller max batch or precision fp16",
+        )
+
+
 class ImageError(LivError):
     """A picture or camera message cannot be read as the image it claims to be."""
 
