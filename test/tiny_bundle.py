@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle made for tests: untrained and tiny, but of real ONNX graphs and with a real tokenizer."""
+"""A bundle made for tests: untrained and tiny, but of real ONNX graphs, with a real tokenizer and samples."""
 
 import numpy as np
 import onnx
 import tokenizers
 
 from liv_model import bundle as bundles
+from liv_model.samples import Clip, Samples
 
 TEXTS = ("open the drawer", "close the drawer", "open the door", "press the button")
 SIZE, DIM, LENGTH = 16, 8, 8
@@ -59,11 +60,34 @@ def _text(generator):
     return _graph(nodes, tokens, "embedding", {"axis": np.array([1]), "table": table})
 
 
+def _unit(rows):
+    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def _samples(vision, text, generator):
+    """With the embeddings that NumPy computes from the graphs' weights: no backend judges itself by them."""
+    weights, table = (onnx.numpy_helper.to_array(m.graph.initializer[-1]) for m in (vision, text))
+    vocabulary = _tokenizer().get_vocab()
+
+    def see(images):
+        return _unit(images.reshape(len(images), -1).astype(np.float64) @ weights)
+
+    def read(texts):
+        return _unit(np.stack([table[[vocabulary[word] for word in words.split()]].sum(0) for words in texts]))
+
+    images = generator.integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
+    start, end = generator.integers(0, 256, (2, SIZE, SIZE, 3))
+    clip = np.stack([start + (end - start) * t / 9 for t in range(10)]).astype(np.uint8)
+    seen = Clip(clip, np.arange(10) / 10, TEXTS[0], see(clip), read(TEXTS[:1])[0])
+    return Samples(images, list(TEXTS), see(images), read(TEXTS), seen)
+
+
 def make_bundle(folder, seed=0, **changes):
     folder.mkdir(parents=True)
     generator = np.random.default_rng(seed)
-    onnx.save(_vision(generator), folder / "vision.onnx")
-    onnx.save(_text(generator), folder / "text.onnx")
+    vision, text = _vision(generator), _text(generator)
+    onnx.save(vision, folder / "vision.onnx")
+    onnx.save(text, folder / "text.onnx")
     _tokenizer().save(str(folder / "tokenizer.json"))
     opposites = {TEXTS[0]: TEXTS[1], TEXTS[1]: TEXTS[0]}
     instructions = [
@@ -81,7 +105,7 @@ def make_bundle(folder, seed=0, **changes):
         "image_goal": 0.9,
         "familiarity": 0.95,
         "task_state": {"stall_s": 2.0, "hold_s": 0.5, "success_progress": 0.9},
-        "samples": {},
+        "samples": _samples(vision, text, generator).write(folder),
         "provenance": {},
         **changes,
     }

@@ -18,7 +18,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors.torch
 
 from liv_model.backends.torch import TorchEncoder
@@ -26,14 +25,15 @@ from liv_model.bundle import Bundle, seal
 from liv_model.calibration import Calibration
 from liv_model.encoder import Encoder, open_encoder
 from liv_model.errors import ConfigError, DataError
-from liv_model.image import Preprocessing, to_square
 from liv_model.network import LivNetwork
+from liv_model.samples import Samples
 from liv_model.tokenizer import Tokenizer
 from training import checkpoint, onnx_export
-from training.calibrate import UNRELATED, calibrate_tasks, fit_familiarity, image_goal_ceiling
+from training.calibrate import calibrate_tasks, fit_familiarity, image_goal_ceiling
 from training.config import TrainConfig, load, plain
 from training.episodes import EpisodeStore
 from training.evaluation import Evaluation, choose, embed, instructions
+from training.export_samples import drawn_samples, recorded_samples
 from training.foreign_weights import fill
 from training.sampler import training_texts
 from training.tasks import load_tasks
@@ -41,8 +41,6 @@ from training.tasks import load_tasks
 # Provisional until the task-state detector is fitted to data.
 TASK_STATE = {"stall_s": 2.0, "hold_s": 0.5, "success_progress": 0.9}
 CALIBRATION_EPISODES = 20  # of each task
-SAMPLE_FRAMES = 36
-CLIP_FRAMES = 48
 # Of a model without data: no text is familiar to it (a cosine is never above 1), and progress is unknown.
 NEVER_FAMILIAR, UNKNOWN = 2.0, float("nan")
 IMAGE = {"interpolation": "area", "antialias": True}  # of networks of our own
@@ -85,36 +83,6 @@ def load_run(folder: Path, name: str = checkpoint.BEST) -> Run:
     file = folder / checkpoint.TOKENIZER
     tokenizer = Tokenizer.load(file, config.network.text.context_length)
     return Run(network.eval(), tokenizer, file, config, tuple(about["tasks"]), step, about)
-
-
-def write_samples(folder: Path, store: EpisodeStore, tasks: Sequence[str], texts: Sequence[str]) -> None:
-    """Write ``samples/``: a few dozen frames and texts, and one short clip of a success with its text."""
-    successes = choose(store, tasks, 1, ("success",))
-    per_episode = max(1, SAMPLE_FRAMES // len(successes))
-    frames = []
-    for number in successes:
-        episode = store[number]
-        frames.extend(episode.frames[np.linspace(0, len(episode) - 1, per_episode).astype(int)])
-    (folder / "samples").mkdir()
-    np.savez_compressed(folder / "samples/frames.npz", images=np.stack(frames), texts=np.array(list(texts)))
-    clip = store[next((n for n in successes if store.records[n].task == "drawer-open"), successes[0])]
-    kept = np.unique(np.linspace(0, len(clip) - 1, min(len(clip), CLIP_FRAMES)).astype(int))
-    np.savez_compressed(
-        folder / "samples/clip.npz",
-        images=clip.frames[kept],
-        time_s=clip.time_s[kept],
-        text=np.array(clip.text),
-    )
-
-
-def write_drawn_samples(folder: Path, size: int) -> None:
-    """Write ``samples/`` where there are no episodes: smooth random pictures, and texts. There is no clip."""
-    rng = np.random.default_rng(0)
-    small = Preprocessing(size, "bicubic")
-    frames = [to_square(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8), small) for _ in range(SAMPLE_FRAMES)]
-    texts = [*(words.text for words in load_tasks().values()), *UNRELATED]
-    (folder / "samples").mkdir()
-    np.savez_compressed(folder / "samples/frames.npz", images=np.stack(frames), texts=np.array(texts))
 
 
 def export(
@@ -183,17 +151,12 @@ def _make(
         {k: v.contiguous() for k, v in run.network.state_dict().items()}, draft / "weights.safetensors"
     )
     shutil.copyfile(run.tokenizer_file, draft / "tokenizer.json")
-    if train is None:
-        write_drawn_samples(draft, run.config.network.image_size)
-    else:
-        spoken = sorted({p for task, text in texts.items() for p in training_texts(task, text)})
-        write_samples(draft, train if held_out is None else held_out, run.tasks, spoken)
-
-    manifest = _static_manifest(run, name, texts)
+    samples = _samples(run, train if held_out is None else held_out, texts)
+    manifest = {**_static_manifest(run, name, texts), "samples": samples.write(draft)}
     # the graphs are read as a robot reads them: from a sealed bundle, by its default backend
     encoder = open_encoder(seal(draft, manifest), "openvino")
     try:
-        least = _check(run, encoder, draft)
+        least = _check(samples, encoder)
         manifest |= _measured(run, encoder, train, held_out, numbers, texts)
         manifest["provenance"] = _provenance(run, train, held_out, command)
         manifest["provenance"]["metrics"] = {**manifest.pop("metrics"), "least_onnx_cosine": least}
@@ -216,7 +179,6 @@ def _static_manifest(run: Run, name: str, texts: dict[str, str]) -> dict[str, An
         "image_goal": UNKNOWN,
         "familiarity": NEVER_FAMILIAR,
         "task_state": dict(TASK_STATE),
-        "samples": {"frames": "samples/frames.npz", **({"clip": "samples/clip.npz"} if texts else {})},
     }
 
 
@@ -238,16 +200,20 @@ def _instructions(texts: dict[str, str], ends: dict[str, Calibration]) -> list[d
     return entries
 
 
-def _check(run: Run, encoder: Encoder, draft: Path) -> float:
-    """The least cosine between graphs and network on the samples; BundleError when it is too low."""
-    samples = np.load(draft / "samples/frames.npz")
-    images, texts = samples["images"], samples["texts"].tolist()
+def _samples(run: Run, store: EpisodeStore | None, texts: dict[str, str]) -> Samples:
     oracle = TorchEncoder(run.network, run.tokenizer.encode)
-    batched, one = encoder.encode_images(images), encoder.encode_images(images[:1])
+    if store is None:
+        return drawn_samples(oracle, run.config.network.image_size)
+    return recorded_samples(oracle, store, run.tasks, [training_texts(task, text) for task, text in texts.items()])
+
+
+def _check(samples: Samples, encoder: Encoder) -> float:
+    """The least cosine between graphs and network on the samples; BundleError when it is too low."""
+    images, references = samples.images, samples.image_embeddings
     return min(
-        onnx_export.require_parity("vision.onnx", oracle.encode_images(images), batched),
-        onnx_export.require_parity("vision.onnx at batch 1", oracle.encode_images(images[:1]), one),
-        onnx_export.require_parity("text.onnx", oracle.encode_texts(texts), encoder.encode_texts(texts)),
+        onnx_export.require_parity("vision.onnx", references, encoder.encode_images(images)),
+        onnx_export.require_parity("vision.onnx at batch 1", references[:1], encoder.encode_images(images[:1])),
+        onnx_export.require_parity("text.onnx", samples.text_embeddings, encoder.encode_texts(samples.texts)),
     )
 
 

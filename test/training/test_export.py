@@ -16,6 +16,7 @@ from liv_model.bundle import Bundle  # noqa: E402
 from liv_model.encoder import open_encoder  # noqa: E402
 from liv_model.errors import BundleError, ConfigError, GoalError  # noqa: E402
 from liv_model.familiarity import fit_threshold  # noqa: E402
+from liv_model.samples import Samples  # noqa: E402
 from training import evaluate, export, onnx_export, train  # noqa: E402
 from training.episodes import EpisodeStore  # noqa: E402
 
@@ -80,12 +81,21 @@ def test_no_path_of_the_machine_is_in_a_bundle(bundle, run):
             assert home.encode() not in data and str(run.parent).encode() not in data, file
 
 
-def test_samples_are_what_a_self_test_needs(bundle):
-    frames, clip = np.load(bundle / "samples/frames.npz"), np.load(bundle / "samples/clip.npz")
-    assert frames["images"].dtype == np.uint8 and frames["images"].shape == (36, 32, 32, 3)
-    assert len(frames["texts"]) >= 4 and frames["texts"].dtype.kind == "U"
-    assert clip["images"].shape[1:] == (32, 32, 3) and len(clip["time_s"]) == len(clip["images"])
-    assert str(clip["text"]).startswith("move the")
+def test_samples_are_what_the_network_says_of_them(bundle):
+    loaded = Bundle.load(bundle)
+    samples, oracle = Samples.load(loaded), open_encoder(loaded, "torch")
+    assert samples.images.dtype == np.uint8 and samples.images.shape == (36, 32, 32, 3)
+    assert set(samples.texts) == {known.text for known in loaded.instructions}
+    assert samples.clip.images.shape[1:] == (32, 32, 3) and len(samples.clip.time_s) == len(samples.clip.images)
+    assert samples.clip.text.startswith("move the")
+    for reference, got in (
+        (samples.image_embeddings, oracle.encode_images(samples.images)),
+        (samples.text_embeddings, oracle.encode_texts(samples.texts)),
+        (samples.clip.embeddings, oracle.encode_images(samples.clip.images)),
+        (samples.clip.goal[None], oracle.encode_texts([samples.clip.text])),
+    ):
+        np.testing.assert_allclose(reference, got, atol=1e-6)
+    assert len({image.tobytes() for image in samples.images}) > 24  # of all stages, not one frame again and again
 
 
 def test_a_bundle_is_replaced_whole_or_not_at_all(run, squares, tmp_path, monkeypatch):
