@@ -45,6 +45,15 @@ class Calibration:
             return float(value >= self.goal)
         return min(1.0, max(0.0, (value - self.start) / span))
 
+    def progress_curve(self, value: np.ndarray) -> np.ndarray:
+        """:meth:`progress` of every one of float64 (T,)."""
+        if not (self.is_known and math.isfinite(self.start)):
+            return np.full(len(value), math.nan)
+        span = self.goal - self.start
+        if span < _SMALLEST_SPAN:
+            return (value >= self.goal).astype(np.float64)
+        return np.clip((value - self.start) / span, 0.0, 1.0)
+
 
 def calibrate(value_curves: list[np.ndarray]) -> Calibration:
     """Calibrate on successful episodes: the medians of their first and of their last values.

@@ -36,6 +36,11 @@ class RewardSample:
     progress: float
 
 
+def is_out_of_order(last_ns: int, stamp_ns: int, jitter_ns: int) -> bool:
+    """Whether a stamp that does not advance is dropped; one further back than the jitter begins a new episode."""
+    return last_ns - jitter_ns <= stamp_ns <= last_ns
+
+
 class RewardStream:
     """Scores the embeddings of one camera against one goal, as they come.
 
@@ -74,7 +79,7 @@ class RewardStream:
             The sample, or None when the stamp is out of order.
         """
         if self._last_ns is not None and stamp_ns <= self._last_ns:
-            if self._last_ns - stamp_ns <= self._jitter_ns:
+            if is_out_of_order(self._last_ns, stamp_ns, self._jitter_ns):
                 return None
             self.reset()
         value = float(values(np.asarray(embedding)[None], self._goal)[0, 0])

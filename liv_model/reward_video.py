@@ -7,7 +7,6 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -20,7 +19,7 @@ from liv_model.encoder import BACKENDS, Encoder, open_encoder
 from liv_model.errors import MediaError
 from liv_model.goal import Goal, GoalResolver, ResolvedGoal
 from liv_model.image import read_image
-from liv_model.media import Frame, Media, open_media
+from liv_model.media import Media, open_media
 from liv_model.metrics import voc
 from liv_model.progress_bar import progress_bar
 from liv_model.score import Curve, EncodedRecording, encode_frames, score, write_csv
@@ -43,9 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     resolver = GoalResolver(bundle, encoder)
     resolved = {name: resolver.resolve(goal) for name, goal in goals.items()}
     recording = _encode(media, encoder, bundle, quiet=arguments.json)
-    curves = [
-        score(name, recording.time_ns, recording.embeddings, g.embedding, g.calibration) for name, g in resolved.items()
-    ]
+    scales = {name: (goal.embedding, goal.calibration) for name, goal in resolved.items()}
+    curves = score(scales, recording.time_ns, recording.embeddings)
     summary = _summary(media, encoder, recording, curves, resolved)
     folder = Path(arguments.output)
     _write(folder, media, recording, curves, summary)
@@ -89,13 +87,7 @@ def _goals(arguments: argparse.Namespace) -> dict[str, Goal]:
 
 def _encode(media: Media, encoder: Encoder, bundle: Bundle, *, quiet: bool) -> EncodedRecording:
     with progress_bar("encoding", media.frame_count or None, quiet=quiet, transient=True) as done:
-
-        def counted() -> Iterator[Frame]:
-            for frame in media.frames():
-                yield frame
-                done(1)
-
-        return encode_frames(counted(), encoder, bundle.image)
+        return encode_frames(media.frames(), encoder, bundle.image, done)
 
 
 def _summary(

@@ -38,7 +38,7 @@ def report(output: Path, media: Media, run: LiveRun, goal: str, bundle: Bundle) 
         encoder = open_encoder(bundle)
         vectors[opposite] = encoder.encode_texts([opposite])[0]
         encoder.close()
-    curves = [score(name, times, embeddings, vector, Calibration()) for name, vector in vectors.items()]
+    curves = score({name: (vector, Calibration()) for name, vector in vectors.items()}, times, embeddings)
     frame_count, pictures = _pictures(bag, int(times[0]))
     draw_curves(curves, pictures, output / "reward.png", title=f"How far has the robot come?  Goal: “{goal}”")
     summary = {
