@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What this machine has to run a model on: NVIDIA GPUs and their driver, TensorRT, what a CPU is called.
+"""What this machine has of NVIDIA's: GPUs, the driver, TensorRT and cuda-python.
 
 Asked of the driver itself (``libcuda``), so that it works without any Python package of NVIDIA's: on a desktop, a
 Jetson and under WSL alike.
@@ -8,15 +8,11 @@ Jetson and under WSL alike.
 from __future__ import annotations
 
 import ctypes
-import importlib.metadata
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from liv_model.encoder import Encoder
-from liv_model.engines.gate import Place
 
 TENSORRT_PACKAGES = ("tensorrt", "tensorrt_rtx")  # the same API; the first that is there is used
 _DRIVER_FILES = ("/sys/module/nvidia/version", "/etc/nv_tegra_release")  # desktop and server, Jetson
@@ -64,15 +60,6 @@ def nvidia(load: Callable[[str], Any] = ctypes.CDLL) -> Nvidia:
     return Nvidia(gpus=tuple(_gpu(cuda, index) for index in range(count.value)), driver=driver)
 
 
-def package_version(module: str) -> str | None:
-    """Version of an installed package that has this module; None if there is none. Imports nothing of it."""
-    if importlib.util.find_spec(module) is None:
-        return None
-    for name in importlib.metadata.packages_distributions().get(module, ()):
-        return importlib.metadata.version(name)
-    return "of unknown version"  # from a system package
-
-
 def tensorrt_package() -> str | None:
     """The Python module of TensorRT that is installed, ``tensorrt`` or ``tensorrt_rtx``; None without."""
     return next((name for name in TENSORRT_PACKAGES if importlib.util.find_spec(name) is not None), None)
@@ -84,34 +71,6 @@ def has_cuda_python() -> bool:
         return importlib.util.find_spec("cuda.bindings") is not None
     except ModuleNotFoundError:  # no package ``cuda`` at all
         return False
-
-
-def choose_backend(found: Nvidia | None = None) -> tuple[str, str]:
-    """What serves this machine best, and why: ``("openvino", "no NVIDIA driver")``.
-
-    Args:
-        found: what :func:`nvidia` tells; asked if not given.
-    """
-    found = nvidia() if found is None else found
-    if not found.gpus:
-        return "openvino", found.problem
-    name = found.gpus[0].name
-    package = tensorrt_package()
-    if package is None:
-        return "openvino", f"{name} is here, but neither tensorrt nor tensorrt_rtx is installed"
-    if not has_cuda_python():
-        return "openvino", f"{name} and {package} are here, but cuda-python is not installed"
-    return "tensorrt", f"{name} with {package}"
-
-
-def place_of(encoder: Encoder) -> Place:
-    """Where an encoder runs, exactly enough to know whether an earlier finding of the gate is about this machine."""
-    if encoder.backend == "openvino":
-        import openvino
-
-        name = openvino.Core().get_property(encoder.device, "FULL_DEVICE_NAME")
-        return Place(f"{encoder.device} {name}", f"openvino {openvino.get_version()}")
-    return Place(encoder.device, nvidia().driver)
 
 
 def _gpu(cuda: Any, index: int) -> Gpu:
