@@ -18,6 +18,7 @@ from liv_model.errors import ConfigError, DataError
 from training import distractors
 from training.augment import AugmentConfig, augment
 from training.episodes import EpisodeStore
+from training.phrases import load_phrases
 from training.tasks import load_tasks
 
 SHORTEST_EPISODE = 3
@@ -40,13 +41,15 @@ class SamplerConfig:
     Attributes:
         kind: "subclips" (released pre-training) or "episodes" (released fine-tuning).
         alpha: the frame paired with the text is drawn from ``int(alpha * length) - 1`` on; sub-clips only.
-        paraphrase: probability that a text is one of the task's training paraphrases, not its instruction.
+        paraphrase: probability that a text is another way to say the task, not its instruction.
+        phrases: whether the other ways are those of the patterns (training.phrases), too; not as released.
         distractors: texts about none of the videos that a batch brings along; 0 as released.
     """
 
     kind: str = "subclips"
     alpha: float = 0.95
     paraphrase: float = 0.5
+    phrases: bool = False
     distractors: int = 0
 
     def __post_init__(self) -> None:
@@ -159,7 +162,7 @@ class Sampler:
     def texts(self) -> list[str]:
         """Every text that a batch can hold, sorted."""
         records = (self._store.records[i] for i in self.episodes)
-        return sorted({text for record in records for text in training_texts(record.task, record.text)})
+        return sorted({text for record in records for text in self._ways(record.task, record.text)})
 
     def batch(self, step: int, size: int, share: slice = slice(None)) -> Batch:
         """The batch number ``step``: ``size`` episodes drawn uniformly with replacement.
@@ -197,6 +200,12 @@ class Sampler:
         return sample_subclip(length, rng, self._config.alpha)
 
     def _say(self, task: str, text: str, rng: np.random.Generator) -> str:
-        others = training_texts(task, text)[1:]
+        others = self._ways(task, text)[1:]
         say_otherwise = rng.random() < self._config.paraphrase
         return others[rng.integers(len(others))] if others and say_otherwise else text
+
+    def _ways(self, task: str, text: str) -> tuple[str, ...]:
+        """The ways to say a task, its instruction first."""
+        written = training_texts(task, text)
+        known = self._config.phrases and len(written) > 1
+        return (*written, *load_phrases().get(task, ())) if known else written

@@ -9,6 +9,7 @@ from pathlib import Path
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from training.phrases import load_phrases
 from training.tasks import load_tasks
 
 # Padding is id 0: the text tower and liv_model.tokenizer rely on it.
@@ -32,8 +33,9 @@ wash water where white window wipe wire wood yellow you your
 
 
 def corpus() -> list[str]:
-    """The training texts of all tasks (never the held-out ones), their opposites, and everyday words."""
+    """The ways training may say all tasks (never the held-out ones), their opposites, and everyday words."""
     texts = [text for words in load_tasks().values() for text in words.training_texts]
+    texts += [text for phrases in load_phrases().values() for text in phrases]
     opposites = [words.opposite_text for words in load_tasks().values() if words.opposite_text]
     return texts + opposites + EVERYDAY * 2
 
