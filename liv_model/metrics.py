@@ -88,19 +88,43 @@ def success_auc(successes: Sequence[np.ndarray], failures: Sequence[np.ndarray])
     return float(((good > bad) + 0.5 * (good == bad)).mean())  # NaN compares false both times
 
 
-def top1(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def top1(scores: np.ndarray, truth: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
     """Goal discrimination: whether the right instruction scores highest, alone.
 
     Args:
         scores: float (N, G), final value of N trajectories under G instructions.
         truth: int (N,), column of the right instruction.
+        among: bool (N, G), the instructions that compete, the right one included; None for all.
 
     Returns:
         float64 (N,), 1 where the right one beats every other, else 0 (ties and NaN are 0).
     """
     scores = np.asarray(scores, np.float64)
     right = np.take_along_axis(scores, truth[:, None], axis=1)  # (N, 1)
-    return ((right > scores).sum(axis=1) == scores.shape[1] - 1).astype(np.float64)
+    rivals = np.arange(scores.shape[1]) != truth[:, None]  # (N, G)
+    if among is not None:
+        rivals &= among
+    return ((right > scores) | ~rivals).all(axis=1).astype(np.float64)
+
+
+def confusions(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """How often the episodes of each instruction (row) are taken for each other one (column), shares (G, G).
+
+    An episode is taken for the other instruction that scores highest, where that is not lower than its own. The
+    diagonal is 0: a row's sum is the share of its episodes that :func:`top1` counts 0, those with a value that is
+    not finite aside, which are taken for nothing. Rows without episodes are 0.
+
+    Args:
+        scores: as in :func:`top1`, G >= 2.
+        truth: likewise.
+    """
+    scores = np.asarray(scores, np.float64)
+    right = np.take_along_axis(scores, truth[:, None], axis=1)[:, 0]  # (N,)
+    others = np.where(np.arange(scores.shape[1]) == truth[:, None], -np.inf, scores)  # (N, G)
+    wrong = np.isfinite(scores).all(axis=1) & (others.max(axis=1) >= right)
+    counts = np.zeros((scores.shape[1], scores.shape[1]))
+    np.add.at(counts, (truth[wrong], others[wrong].argmax(axis=1)), 1.0)
+    return counts / np.maximum(np.bincount(truth, minlength=len(counts)), 1)[:, None]
 
 
 def diagonal_margin(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:

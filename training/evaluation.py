@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain, zip_longest
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from liv_model.encoder import Encoder
 from liv_model.errors import DataError
 from liv_model.value import values
 from training.episodes import EpisodeStore
+from training.metric_report import Report
 from training.tasks import load_tasks
 
 _BATCH = 64
@@ -28,91 +30,39 @@ class Embedded:
         outcome: ``success`` or a kind of failure.
         embeddings: float32 (T, D), rows of unit norm.
         number: of the episode in its store.
+        camera: its name; "" where there is but one.
+        attempt: equal for the recordings that several cameras made of one attempt.
     """
 
     task: str
     outcome: str
     embeddings: np.ndarray
     number: int = 0
+    camera: str = ""
+    attempt: object = field(default_factory=object)
 
     def curve(self, goal: np.ndarray) -> np.ndarray:
         """Values of all frames for a goal, float64 (T,)."""
         return values(self.embeddings, goal[None])[:, 0]
 
 
-class Report:
-    """Every metric of section 6 of the design, as means with intervals.
-
-    Args:
-        scores: metric to task to its numbers, (episodes,) or (episodes, others), as `metrics.estimate` takes them.
-    """
-
-    def __init__(self, scores: dict[str, dict[str, np.ndarray]]):
-        self._scores = {name: groups for name, groups in scores.items() if groups}
-
-    @cached_property
-    def overall(self) -> dict[str, metrics.Estimate]:
-        """Metric to its mean over tasks; the interval is of the mean over these tasks."""
-        return {name: metrics.estimate(list(groups.values())) for name, groups in self._scores.items()}
-
-    @cached_property
-    def across_tasks(self) -> dict[str, metrics.Estimate]:
-        """The same means; the interval is of the mean over other tasks of their kind."""
-        return {
-            name: metrics.estimate(list(groups.values()), across_tasks=True) for name, groups in self._scores.items()
-        }
-
-    @cached_property
-    def per_task(self) -> dict[str, dict[str, metrics.Estimate]]:
-        """Task to metric to its mean over the task's episodes, with its interval."""
-        tasks = dict.fromkeys(task for groups in self._scores.values() for task in groups)
-        return {
-            task: {name: metrics.estimate([groups[task]]) for name, groups in self._scores.items() if task in groups}
-            for task in tasks
-        }
-
-    def to_dict(self) -> dict:
-        """Plain types, numbers rounded to 4 digits: what a bundle remembers. Per task only the means."""
-        overall = {name: plain(e) for name, e in self.overall.items()}
-        per_task = {t: {k: _rounded(e.mean) for k, e in row.items()} for t, row in self.per_task.items()}
-        return {"overall": overall, "per_task": per_task}
-
-    def details(self) -> dict:
-        """Likewise, with every interval."""
-        return {
-            "overall": {name: plain(e) for name, e in self.overall.items()},
-            "across_tasks": {name: plain(e) for name, e in self.across_tasks.items()},
-            "per_task": {t: {k: plain(e) for k, e in row.items()} for t, row in self.per_task.items()},
-        }
-
-
-def plain(estimate: metrics.Estimate) -> dict[str, float | int | None]:
-    """An estimate as JSON takes it: 4 digits, None for what is not finite."""
-    return {key: value if key == "n" else _rounded(value) for key, value in asdict(estimate).items()}
-
-
-def _rounded(x: float) -> float | None:
-    return round(float(x), 4) if np.isfinite(x) else None
-
-
 def choose(store: EpisodeStore, tasks: Sequence[str], per_task: int = 0, outcomes: Sequence[str] = ()) -> list[int]:
-    """Numbers of the episodes to look at.
+    """Numbers of the episodes to look at, in the order of the store.
 
     Args:
         store: where they are.
         tasks: names; empty for all of the store.
-        per_task: at most so many of each task and outcome, the first ones; 0 for all.
+        per_task: at most so many of each task and outcome: the first of each camera, then the second of each, and
+            so on; 0 for all.
         outcomes: which; empty for all.
     """
-    seen: dict[tuple[str, str], int] = {}
-    chosen = []
+    cameras: dict[tuple[str, str], dict[str, list[int]]] = {}
     for number, record in enumerate(store.records):
-        key = (record.task, record.outcome)
-        wanted = (not tasks or record.task in tasks) and (not outcomes or record.outcome in outcomes)
-        if wanted and (not per_task or seen.get(key, 0) < per_task):
-            seen[key] = seen.get(key, 0) + 1
-            chosen.append(number)
-    return chosen
+        if (not tasks or record.task in tasks) and (not outcomes or record.outcome in outcomes):
+            group = cameras.setdefault((record.task, record.outcome), {})
+            group.setdefault(record.camera, []).append(number)
+    turns = [[n for n in chain(*zip_longest(*group.values())) if n is not None] for group in cameras.values()]
+    return sorted(chain(*(turn[: per_task or None] for turn in turns)))
 
 
 def embed(
@@ -130,7 +80,8 @@ def embed(
             encoder.encode_images(np.ascontiguousarray(episode.frames[i : i + _BATCH]))
             for i in range(0, len(episode), _BATCH)
         ]
-        result.append(Embedded(episode.task, episode.outcome, np.concatenate(parts), number))
+        attempt = (episode.task, episode.outcome, episode.seed, episode.source)
+        result.append(Embedded(episode.task, episode.outcome, np.concatenate(parts), number, episode.camera, attempt))
         done(len(episode))
     return result
 
@@ -181,45 +132,70 @@ class Evaluation:
 
     def matrix(self) -> np.ndarray:
         """Mean final value of the successes of each task (row) under each task's instruction (column), (T, T)."""
-        scores, truth, _ = self._final_values(np.stack([self.goals[t] for t in self.tasks]))
+        scores, truth = self.final_values
         return np.stack([scores[truth == row].mean(axis=0) for row in range(len(self.tasks))])
+
+    @cached_property
+    def final_values(self) -> tuple[np.ndarray, np.ndarray]:
+        """Final values (N, T) of all successes under every task's instruction, and the column of their own (N,)."""
+        return self._final_values(np.stack([self.goals[t] for t in self.tasks]))
+
+    @cached_property
+    def in_scene(self) -> np.ndarray:
+        """Whether two tasks happen in one scene, bool (T, T); every task in its own."""
+        table = load_tasks()
+        scenes = [table[t].scene if t in table and table[t].scene else t for t in self.tasks]
+        return np.array([[a == b for b in scenes] for a in scenes])
+
+    def of_cameras(self) -> dict[str, Evaluation]:
+        """The same of each camera's episodes alone; empty where there is but one camera with successes."""
+        cameras = dict.fromkeys(e.camera for episodes in self.successes.values() for e in episodes)
+        if len(cameras) < 2:
+            return {}
+        return {c: Evaluation(self._encoder, [e for e in self._episodes if e.camera == c], self.texts) for c in cameras}
 
     def failures(self, task: str) -> list[Embedded]:
         """Embedded episodes of a task that did not succeed."""
         return [e for e in self._episodes if e.task == task and e.outcome != "success"]
 
     def _each(self, score) -> dict[str, np.ndarray]:
-        return {t: np.array([score(e) for e in episodes]) for t, episodes in self.successes.items()}
+        return {t: _by_attempt(episodes, [score(e) for e in episodes]) for t, episodes in self.successes.items()}
 
     def _success_auc(self) -> dict[str, np.ndarray]:
         """Per task (successes, failures): whether the success stands above the failure; their mean is the AUC."""
         result = {}
         for task, successes in self.successes.items():
-            goal = self.goals[task]
-            failures = [e.curve(goal) for e in self.failures(task)]
-            if failures:
-                good = [e.curve(goal) for e in successes]
-                result[task] = np.array([[metrics.success_auc([g], [f]) for f in failures] for g in good])
+            goal, failed = self.goals[task], self.failures(task)
+            if failed:
+                good, bad = ([e.curve(goal) for e in episodes] for episodes in (successes, failed))
+                pairs = [[metrics.success_auc([g], [f]) for f in bad] for g in good]
+                result[task] = _by_attempt(failed, _by_attempt(successes, pairs).T).T
         return result
 
-    def _final_values(self, goals: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Final values (N, G) of all successes under goals in the order of the tasks, truth (N,), tasks (N,)."""
+    def _final_values(self, goals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Final values (N, G) of all successes under goals in the order of the tasks, truth (N,)."""
         rows, truth = [], []
         for column, task in enumerate(self.tasks):
             for episode in self.successes[task]:
                 curves = values(episode.embeddings, goals)  # (T, G)
                 rows.append([metrics.final_value(c) for c in curves.T])
                 truth.append(column)
-        return np.array(rows), np.array(truth), np.array(self.tasks)[truth]
+        return np.array(rows), np.array(truth)
+
+    def _of_tasks(self, numbers: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
+        """Numbers (N,) of all successes, task by task."""
+        return {t: _by_attempt(self.successes[t], numbers[truth == column]) for column, t in enumerate(self.tasks)}
 
     def _discrimination(self) -> dict[str, dict[str, np.ndarray]]:
         if len(self.tasks) < 2:
             return {}
-        scores, truth, owner = self._final_values(np.stack([self.goals[t] for t in self.tasks]))
-        hit, margin = metrics.top1(scores, truth), metrics.diagonal_margin(scores, truth)
+        scores, truth = self.final_values
+        shared = {t for t, row in zip(self.tasks, self.in_scene, strict=True) if row.sum() > 1}
+        in_scene = self._of_tasks(metrics.top1(scores, truth, among=self.in_scene[truth]), truth)
         return {
-            "top1": {t: hit[owner == t] for t in self.tasks},
-            "diagonal_margin": {t: margin[owner == t] for t in self.tasks},
+            "top1": self._of_tasks(metrics.top1(scores, truth), truth),
+            "top1_in_scene": {t: hits for t, hits in in_scene.items() if t in shared},
+            "diagonal_margin": self._of_tasks(metrics.diagonal_margin(scores, truth), truth),
         }
 
     def _antonyms(self) -> dict[str, dict[str, np.ndarray]]:
@@ -230,8 +206,8 @@ class Evaluation:
             if words is None or words.opposite not in self.goals:
                 continue
             pairs = [(e.curve(self.goals[task]), e.curve(self.goals[words.opposite])) for e in episodes]
-            contrast[task] = np.array([metrics.antonym_contrast(*pair) for pair in pairs])
-            opposite_voc[task] = np.array([metrics.voc(opposite) for _, opposite in pairs])
+            contrast[task] = _by_attempt(episodes, [metrics.antonym_contrast(*pair) for pair in pairs])
+            opposite_voc[task] = _by_attempt(episodes, [metrics.voc(opposite) for _, opposite in pairs])
         return {"antonym_contrast": contrast, "voc_opposite": opposite_voc}
 
     def _held_out(self) -> dict[str, dict[str, np.ndarray]]:
@@ -241,15 +217,28 @@ class Evaluation:
             return {}
         rounds = min(len(table[t].held_out) for t in self.tasks)
         hits: dict[str, list[np.ndarray]] = {t: [] for t in self.tasks}
-        vocs: dict[str, list[list[float]]] = {t: [] for t in self.tasks}
+        vocs: dict[str, list[np.ndarray]] = {t: [] for t in self.tasks}
         for k in range(rounds):
             goals = self._encoder.encode_texts([table[t].held_out[k] for t in self.tasks])
-            scores, truth, owner = self._final_values(goals)
-            hit = metrics.top1(scores, truth)
+            scores, truth = self._final_values(goals)
+            hit = self._of_tasks(metrics.top1(scores, truth), truth)
             for task, goal in zip(self.tasks, goals, strict=True):
-                hits[task].append(hit[owner == task])
-                vocs[task].append([metrics.voc(e.curve(goal)) for e in self.successes[task]])
-        return {  # (episodes, wordings)
+                episodes = self.successes[task]
+                hits[task].append(hit[task])
+                vocs[task].append(_by_attempt(episodes, [metrics.voc(e.curve(goal)) for e in episodes]))
+        return {  # (attempts, wordings)
             "held_out_top1": {t: np.stack(h, axis=1) for t, h in hits.items()},
-            "held_out_voc": {t: np.array(v).T for t, v in vocs.items()},
+            "held_out_voc": {t: np.stack(v, axis=1) for t, v in vocs.items()},
         }
+
+
+def _by_attempt(episodes: Sequence[Embedded], numbers: Sequence) -> np.ndarray:
+    """Numbers of episodes, (N, ...), as means over the recordings of one attempt: float64 (attempts, ...).
+
+    What several cameras saw of one attempt is not several pieces of evidence, and must not count as such.
+    """
+    numbers = np.asarray(numbers, np.float64)
+    places: dict[object, list[int]] = {}
+    for place, episode in enumerate(episodes):
+        places.setdefault(episode.attempt, []).append(place)
+    return np.stack([numbers[where].mean(axis=0) for where in places.values()])

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from liv_model import metrics
 from liv_model.bundle import Bundle
 from liv_model.encoder import Encoder
 from liv_model.errors import ConfigError
@@ -19,7 +20,10 @@ from training.episodes import EpisodeStore
 from training.evaluation import Evaluation
 from training.evaluation_page import page
 from training.exhibits import TaskExhibits
+from training.metric_report import plain
 from training.thresholds import thresholds
+
+MOST_CONFUSIONS = 20
 
 
 def judge(bundle: Bundle, encoder: Encoder, store: EpisodeStore, evaluation: Evaluation) -> dict[str, Any]:
@@ -31,8 +35,33 @@ def judge(bundle: Bundle, encoder: Encoder, store: EpisodeStore, evaluation: Eva
         "precision": bundle.precision,
         "episodes": evaluation.count,
         **evaluation.report().details(),
+        "per_camera": {
+            camera: {name: plain(e) for name, e in alone.report().overall.items()}
+            for camera, alone in evaluation.of_cameras().items()
+        },
+        "confusions": confusions(evaluation),
         **thresholds(bundle, encoder, store, evaluation),
     }
+
+
+def confusions(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Which tasks are taken for which others, the most frequent first: ``task``, ``taken_for``, ``share`` of the
+    task's successes, ``same_scene``.
+    """
+    if len(evaluation.tasks) < 2:
+        return []
+    shares = metrics.confusions(*evaluation.final_values)
+    order = np.argsort(-shares, axis=None, kind="stable")[:MOST_CONFUSIONS]
+    return [
+        {
+            "task": evaluation.tasks[row],
+            "taken_for": evaluation.tasks[column],
+            "share": round(float(shares[row, column]), 4),
+            "same_scene": bool(evaluation.in_scene[row, column]),
+        }
+        for row, column in zip(*np.unravel_index(order, shares.shape), strict=True)
+        if shares[row, column] > 0
+    ]
 
 
 def write_report(

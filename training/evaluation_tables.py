@@ -17,9 +17,13 @@ def show(findings: dict[str, Any]) -> None:
     console = Console()
     console.print(escape("{model} on {backend}, {device}, {precision}; {episodes} episodes".format(**findings)))
     console.print(_overall(findings))
+    if findings["per_camera"]:
+        console.print(_per_camera(findings))
     room = console.width - max(map(len, findings["per_task"])) - 4
     for part in _per_task(findings, max(1, room // _CELL)):
         console.print(part)
+    if findings["confusions"]:
+        console.print(_confusions(findings["confusions"]))
     for name in ("familiarity", "task_state"):
         console.print(_thresholds(name.replace("_", " "), findings[name]))
 
@@ -43,6 +47,28 @@ def _overall(findings: dict[str, Any]) -> Table:
     return table
 
 
+def _per_camera(findings: dict[str, Any]) -> Table:
+    table = Table(title="each camera alone, mean over tasks with 95 % interval")
+    table.add_column("metric")
+    cameras = findings["per_camera"]
+    for camera in cameras:
+        table.add_column(escape(camera), justify="right")
+    for name in findings["overall"]:
+        table.add_row(name, *(_cell(row[name], 3) if name in row else "" for row in cameras.values()))
+    return table
+
+
+def _confusions(found: list[dict[str, Any]]) -> Table:
+    table = Table(title="most frequent confusions")
+    for column in ("successes of", "taken for", "one scene"):
+        table.add_column(column)
+    table.add_column("share", justify="right")
+    for pair in found:
+        scene = "yes" if pair["same_scene"] else ""
+        table.add_row(escape(pair["task"]), escape(pair["taken_for"]), scene, f"{pair['share']:.2f}")
+    return table
+
+
 def _per_task(findings: dict[str, Any], columns: int) -> list[Table]:
     """As many tables as the terminal's width asks for."""
     names = list(findings["overall"])
@@ -59,8 +85,8 @@ def _per_task(findings: dict[str, Any], columns: int) -> list[Table]:
     return tables
 
 
-def _cell(e: dict[str, Any]) -> str:
-    return f"{_number(e['mean'], 2)}\n[dim]{interval(e, 2)}[/]"
+def _cell(e: dict[str, Any], digits: int = 2) -> str:
+    return f"{_number(e['mean'], digits)}\n[dim]{interval(e, digits)}[/]"
 
 
 def _number(x: float | None, digits: int) -> str:

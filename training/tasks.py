@@ -32,6 +32,7 @@ class TaskWords:
         opposite_text: the instruction that undoes this one; None where there is none.
         marker: whether the goal is a place that only the simulator's coloured marker shows.
         precise: whether the scripted policy rarely succeeds when it is slowed down and pushed about.
+        scene: what the tasks of one scene have in common; "" for a task that is alone in its scene.
     """
 
     name: str
@@ -42,6 +43,7 @@ class TaskWords:
     opposite_text: str | None = None
     marker: bool = False
     precise: bool = False
+    scene: str = ""
 
     @property
     def training_texts(self) -> tuple[str, ...]:
@@ -68,6 +70,7 @@ def _words(name: str, table: dict[str, dict]) -> TaskWords:
         opposite_text=table[opposite]["text"] if opposite else row.get("opposite_text"),
         marker=row.get("marker", False),
         precise=row.get("precise", False),
+        scene=row.get("scene", ""),
     )
 
 

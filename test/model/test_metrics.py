@@ -66,6 +66,21 @@ def test_goal_discrimination_table():
     assert metrics.diagonal_margin(scores, truth) == pytest.approx(expected)
 
 
+def test_only_rivals_count():
+    scores = np.array([[0.9, 0.5, 0.95], [0.2, 0.1, np.nan]])
+    truth = np.array([0, 1])
+    among = np.array([[True, True, False], [False, True, True]])
+    assert metrics.top1(scores, truth, among) == pytest.approx([1, 0])
+    assert metrics.top1(scores, truth, ~np.eye(3, dtype=bool)[[1, 0]]) == pytest.approx([0, 0])
+
+
+def test_confusions_table():
+    scores = np.array([[0.9, 0.1, 0.2], [0.3, 0.1, 0.4], [0.3, 0.3, 0.1], [0.1, 0.5, 0.4], [np.nan, 0.5, 0.4]])
+    truth = np.array([0, 0, 0, 2, 2])
+    shares = metrics.confusions(scores, truth)
+    np.testing.assert_allclose(shares, [[0, 1 / 3, 1 / 3], [0, 0, 0], [0, 1 / 2, 0]])
+
+
 def test_antonym_contrast():
     curve = np.linspace(0, 1, 30)
     assert metrics.antonym_contrast(curve, -curve) == pytest.approx(2.0)

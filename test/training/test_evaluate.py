@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from tiny_bundle import SIZE, TEXTS, make_bundle
 from liv_model.errors import BackendError, ConfigError, DataError
 from training import evaluate
 from training.episodes import Episode, EpisodeStore, EpisodeWriter
+from training.evaluation_report import confusions
 
 OPEN, CLOSE = TEXTS[:2]
 
@@ -40,12 +42,12 @@ class Reader:
         pass
 
 
-def episode(text, seed, outcome="success", *, size=SIZE, length=12):
+def episode(text, seed, outcome="success", *, size=SIZE, length=12, camera="front", task=""):
     end = 255 if outcome == "success" else 90
     opened = np.linspace(0, end, length)
     frames = np.random.default_rng(seed).integers(0, 255, (length, size, size, 3), dtype=np.uint8)
     frames[:, 0, 0, 0] = opened if text.startswith("open") else 255 - opened
-    return Episode(frames, np.arange(length) / 10, text, text, outcome, seed, "front", "a double's")
+    return Episode(frames, np.arange(length) / 10, text, task or text, outcome, seed, camera, "a double's")
 
 
 def write(folder, episodes, size=SIZE):
@@ -89,6 +91,70 @@ def test_episodes_without_failures_have_no_auc(tmp_path):
     report = evaluate.evaluate(Reader(), EpisodeStore(store)).report()
     assert set(report.overall) == {"language_voc", "image_voc", "negative_rate"}
     assert report.details()["across_tasks"]["language_voc"]["low"] is None  # of one task
+
+
+def test_a_limit_takes_all_cameras_in_turn(tmp_path):
+    # as `liv episodes simulate` fills a store: one camera after the other
+    shot = [episode(OPEN, seed, camera=c) for c in ("left", "right", "top") for seed in range(4)]
+    store = EpisodeStore(write(tmp_path / "s", [*shot, episode(CLOSE, 9, camera="top"), episode(OPEN, 7, "random")]))
+    chosen = [
+        (r.task, r.camera, r.seed) for r in (store.records[i] for i in evaluate.choose(store, (), 4, ("success",)))
+    ]
+    assert chosen == [(OPEN, "left", 0), (OPEN, "left", 1), (OPEN, "right", 0), (OPEN, "top", 0), (CLOSE, "top", 9)]
+    assert evaluate.choose(store, ()) == list(range(14))
+    assert evaluate.choose(store, (), 1) == [0, 12, 13]
+
+
+def test_each_camera_is_judged_alone_too(tmp_path, capsys):
+    """The double reads the first pixel, which says nothing under the second camera."""
+
+    def dark(one):
+        frames = one.frames.copy()
+        frames[:, 0, 0, 0] = 255 - frames[:, 0, 0, 0]
+        return replace(one, frames=frames)
+
+    seen = [episode(t, seed, o) for t in (OPEN, CLOSE) for seed in range(3) for o in ("success", "random")]
+    unseen = [dark(episode(t, seed, camera="back")) for t in (OPEN, CLOSE) for seed in range(3)]
+    path = write(tmp_path / "s", seen + unseen)
+    evaluation = evaluate.evaluate(Reader(), EpisodeStore(path))
+    cameras = {name: alone.report().overall for name, alone in evaluation.of_cameras().items()}
+    assert cameras["front"]["language_voc"].mean == pytest.approx(1.0)
+    assert cameras["back"]["language_voc"].mean == pytest.approx(-1.0)
+    assert "success_auc" in cameras["front"] and "success_auc" not in cameras["back"]
+    overall = evaluation.report().overall["language_voc"]
+    assert overall.mean == pytest.approx(0.0)
+    # the two recordings of an attempt are one piece of evidence, and here all attempts are alike
+    assert overall.n == 6 and overall.low == pytest.approx(overall.high)
+    bundle, out = make_bundle(tmp_path / "bundle").path, tmp_path / "report"
+    assert evaluate.main([str(bundle), "--data", str(path), "-o", str(out)]) == 0
+    assert "each camera alone" in capsys.readouterr().out
+    assert set(json.loads((out / "report.json").read_text())["per_camera"]) == {"front", "back"}
+    assert "Each camera alone" in (out / "index.html").read_text()
+
+
+def test_tasks_of_one_scene_are_told_apart_or_not(tmp_path, capsys):
+    """A model that mistakes opening for closing, but knows a drawer from a button."""
+
+    class Mistaken(Reader):
+        def encode_texts(self, texts):
+            return np.array([[1.0, 0.0] if "open" in t else [-1.0, 0.0] if "close" in t else [0, -1] for t in texts])
+
+    said = {"drawer-open": OPEN, "drawer-close": CLOSE, "coffee-button": "press the button"}
+    shot = [episode(text, seed, task=task) for task, text in said.items() for seed in range(2)]
+    path = write(tmp_path / "s", shot)
+    evaluation = evaluate.evaluate(Mistaken(), EpisodeStore(path))
+    report = evaluation.report()
+    assert set(report.scores["top1_in_scene"]) == {"drawer-open", "drawer-close"}
+    assert report.overall["top1_in_scene"].mean == 0.0
+    found = confusions(evaluation)
+    drawers = {(pair["task"], pair["taken_for"], pair["share"]) for pair in found if pair["same_scene"]}
+    assert drawers == {("drawer-open", "drawer-close", 1.0), ("drawer-close", "drawer-open", 1.0)}
+    assert [pair["taken_for"] for pair in found if pair["task"] == "coffee-button"] == ["drawer-open"]
+    bundle, out = make_bundle(tmp_path / "bundle").path, tmp_path / "report"
+    assert evaluate.main([str(bundle), "--data", str(path), "--json", "-o", str(out)]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert "top1_in_scene" in printed["overall"] and printed["confusions"]
+    assert "Most frequent confusions" in (out / "index.html").read_text()
 
 
 def test_json_and_files_say_the_same(store, tmp_path, capsys):

@@ -42,7 +42,7 @@ class Balanced(HTMLParser):
 
 def exhibit(text=NASTY, outcome="success", length=20, opposite="close it"):
     frames = np.random.default_rng(0).integers(0, 255, (length, 40, 48, 3), dtype=np.uint8)
-    recording = Episode(frames, np.arange(length) / 8, text, text, outcome, 1, "", "")
+    recording = Episode(frames, np.arange(length) / 8, text, text, outcome, 1, "side", "")
     value = np.linspace(-0.2, 0.9, length)
     known = Instruction(text, text, opposite, (), -0.1, 0.8)
     return Exhibit(recording, text, value, opposite, -value if opposite else np.zeros(0), known)
@@ -66,6 +66,8 @@ def findings():
             NASTY: {"language_voc": estimate(-0.5)},
             "other": {"language_voc": estimate(), "top1": estimate()},
         },
+        "per_camera": {"cor<ner": {"language_voc": estimate(0.125)}, "side": {"top1": estimate()}},
+        "confusions": [{"task": NASTY, "taken_for": "other", "share": 0.875, "same_scene": True}],
         "familiarity": {"not_fitted": "the bundle knows <nothing>"},
         "task_state": {"not_fitted": "no failures"},
     }
@@ -86,7 +88,8 @@ def test_the_page_is_sound_and_needs_nothing_but_itself(findings):
     assert "http" not in html and "@import" not in html and "url(" not in html
     assert "prefers-color-scheme: dark" in html
     assert html.count("<img") == 3 * 6 and html.count('polyline class="opposite"') == 2
-    assert "failure: wrong task" in html and "knows &lt;nothing&gt;" in html
+    assert "failure: wrong task, side" in html and "cor&lt;ner" in html and "0.125" in html and "0.88" in html
+    assert "knows &lt;nothing&gt;" in html
 
 
 def test_a_chart_has_its_curves_inside():

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,17 @@ def test_all_fifty_tasks_are_there():
 def test_the_names_are_metaworlds():
     environments, policies = load_simulator()
     assert {f"{name}-v3" for name in TASKS} == set(environments) == set(policies)
+
+
+@pytest.mark.simulation
+def test_tasks_share_a_scene_where_metaworld_has_one_model_for_them():
+    environments, _ = load_simulator()
+    models: dict[str, list[str]] = {}
+    for name in TASKS:
+        model = Path(environments[f"{name}-v3"].model_name.fget(None)).stem.removeprefix("sawyer_")
+        models.setdefault(model, []).append(name)
+    shared = {name: model for model, names in models.items() for name in names if len(names) > 1}
+    assert {words.name: words.scene for words in TASKS.values() if words.scene} == shared
 
 
 @pytest.mark.parametrize("words", TASKS.values(), ids=TASKS.keys())
