@@ -3,7 +3,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env train-env build demo test test-full lint fix bench bench-training clean
+.PHONY: help env train-env build demo test test-full lint fix bench bench-training results clean
 
 PYTHON ?= python3
 # How the simulator draws without a screen: osmesa (on the CPU), or egl.
@@ -45,6 +45,9 @@ bench: build ## the speed of this machine: medians and ratios
 
 bench-training: train-env ## the speed of training: samples beside JPEG files, memory of the reader, a step beside its bare mathematics
 	@scripts/run python3 -m bench.training $(ARGS)
+
+results: train-env ## the paper's comparisons, small, into docs/results.md; goes on after a stop (QUICK=1 RESULTS=folder)
+	@scripts/run python3 -m training.results $(RESULTS) $(if $(QUICK),--quick) $(ARGS)
 
 clean: ## removes environments, builds and the demo's output
 	rm -rf .venv .venv-ros .venv-lint build install log demo_out

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from liv_model.errors import MISTAKE, LivError
+from liv_model.machine import processor
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
@@ -38,16 +39,8 @@ def deliver(measure: Callable[[], dict], page: Callable[[dict], str], arguments:
 def machine(*modules: str) -> dict[str, str]:
     """The processor, its load, Python, and the versions of these modules."""
     return {
-        "cpu": f"{_cpu()}, {os.cpu_count()} cores",
+        "cpu": processor(),
         "load when done": f"{os.getloadavg()[0]:.1f}",
         "python": platform.python_version(),
         **{name: importlib.import_module(name).__version__ for name in modules},
     }
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

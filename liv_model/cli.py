@@ -23,6 +23,7 @@ COMMANDS = {
     "train": ("training.train", "train LIV on a store of episodes"),
     "export": ("training.export", "turn a training run into a bundle for the robot"),
     "evaluate": ("training.evaluate", "measure how good a bundle's rewards are on held-out episodes"),
+    "results": ("training.results.command", "the paper's comparisons, small: writes docs/results.md"),
 }
 
 INTERRUPTED = 128 + signal.SIGINT
