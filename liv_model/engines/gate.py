@@ -23,7 +23,7 @@ from liv_model.metrics import voc
 
 if TYPE_CHECKING:
     from liv_model.encoder import Encoder
-    from liv_model.samples import Clip, Samples
+    from liv_model.samples import Samples
 
 LEAST_COSINE = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.99}
 VOC_WITHIN = 0.01
@@ -136,16 +136,19 @@ def judge(encoder: Encoder, samples: Samples, precision: str, *, batch: int = BA
         least one, or the clip's value-order correlation is not within 0.01 of the reference's.
     """
     least = LEAST_COSINE[precision]
-    reasons: list[str] = []
     together = max(2, batch)
     images = [
         _compare(what, _in_batches(encoder.encode_images, samples.images, size), samples.image_embeddings)
         for what, size in (("images one by one", 1), (f"images in batches of {together}", together))
     ]
     text = _compare("texts", encoder.encode_texts(samples.texts), samples.text_embeddings)
-    for rows in (*images, text):
-        reasons += rows.reasons(least)
-    order, order_of_reference = _order(encoder, samples.clip, together)
+    order = order_of_reference = None
+    if clip := samples.clip:
+        seen = _in_batches(encoder.encode_images, clip.images, together)
+        images.append(_compare("clip", seen, clip.embeddings))
+        order = 0.0 if images[-1].fault else voc(seen @ encoder.encode_texts([clip.text])[0])
+        order_of_reference = voc(clip.embeddings @ clip.goal)
+    reasons = [reason for rows in (*images, text) for reason in rows.reasons(least)]
     if order is not None and not abs(order - order_of_reference) <= VOC_WITHIN:
         reasons.append(f"VOC {order:.3f}, expected {order_of_reference:.3f} within {VOC_WITHIN}")
     return GateReport(
@@ -193,15 +196,6 @@ def _compare(what: str, rows: np.ndarray, expected: np.ndarray) -> _Rows:
     off = np.abs(norms - 1).max()
     fault = f"norm off by {off:.2g}, expected unit vectors" if off > NORM_WITHIN else ""
     return _Rows(what, float(cosines[worst]), worst, fault)
-
-
-def _order(encoder: Encoder, clip: Clip | None, batch: int) -> tuple[float | None, float | None]:
-    """Value-order correlation of the clip by the encoder and by the reference."""
-    if clip is None:
-        return None, None
-    goal = encoder.encode_texts([clip.text])[0]
-    values = _in_batches(encoder.encode_images, clip.images, batch) @ goal
-    return voc(values), voc(clip.embeddings @ clip.goal)
 
 
 def _in_batches(encode: Callable[[np.ndarray], np.ndarray], images: np.ndarray, size: int) -> np.ndarray:
