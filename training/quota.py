@@ -36,7 +36,7 @@ class Quota:
     @property
     def open(self) -> bool:
         """Whether another attempt is called for: not enough under way, and not hopeless."""
-        return self.running < self.missing and len(self.failed) < self.wanted + 20
+        return self.running < self.missing and len(self.failed) < 2 * self.wanted + 20
 
     def take_seed(self) -> int:
         """The next seed to attempt, counted as running."""
