@@ -9,7 +9,7 @@ Calls may come from any thread, one at a time per stream. CUDA remembers the cur
 begins with :meth:`Cuda.use`.
 
 The GIL: cuda-bindings releases it around every call from 12.9.1 and 13.0.0 on (its release notes), so that
-:meth:`Cuda.wait` holds up one thread and not the process. Older ones hold it; requirements/gpu.txt asks for newer.
+:meth:`Cuda.wait` holds up one thread and not the process. Older ones hold it; requirements/engines.txt asks for newer.
 
 What ran where: see docs/gpu_check.md.
 """
@@ -230,7 +230,7 @@ def _runtime() -> Any:
             "CUDA",
             expected="the Python package cuda-bindings",
             got="not installed",
-            remedy="pip install cuda-bindings of the driver's CUDA version (requirements/gpu.txt)",
+            remedy="pip install cuda-bindings of the driver's CUDA version (requirements/engines.txt)",
         ) from error
     return runtime
 

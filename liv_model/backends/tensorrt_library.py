@@ -21,6 +21,7 @@ from liv_model.errors import BackendError, DeviceMemoryError, EngineError
 
 _log = logging.getLogger(__name__)
 _SAID_AT_MOST = 200  # characters of a message of TensorRT's
+_FAULTS_OF_A_PLAN = {"VERSION_MISMATCH", "UNSUPPORTED_CC", "MALFORMED_ENGINE"}
 _REBUILD = "build the engine anew (`liv engine build`)"
 
 
@@ -111,7 +112,7 @@ def load_engine(trt: Any, cuda: Cuda, plan: Path) -> Any:
     log = library_log(trt)
     log.errors.clear()
     runtime = trt.Runtime(log)
-    _require_valid(trt, runtime, plan, data)
+    _require_valid(trt, cuda, runtime, plan, data)
     try:
         engine = runtime.deserialize_cuda_engine(data)
     except Exception as error:  # pybind11 turns C++ exceptions into several kinds
@@ -122,15 +123,20 @@ def load_engine(trt: Any, cuda: Cuda, plan: Path) -> Any:
     return engine
 
 
-def _require_valid(trt: Any, runtime: Any, plan: Path, data: bytes) -> None:
-    """TensorRT for RTX can say beforehand what is wrong with a plan, and says it in one word."""
+def _require_valid(trt: Any, cuda: Cuda, runtime: Any, plan: Path, data: bytes) -> None:
+    """TensorRT for RTX can say beforehand, in one word, what is wrong; not all of it is the plan's fault."""
     if not hasattr(runtime, "get_engine_validity"):
         return
     validity, diagnostics = runtime.get_engine_validity(data)
-    if validity != trt.EngineValidity.INVALID:
+    bits = trt.EngineInvalidityDiagnostics.__members__
+    found = [name for name, bit in bits.items() if int(diagnostics) & int(bit)]
+    if validity != trt.EngineValidity.INVALID or not found:  # invalid without a word: loading it will say more
         return
-    found = [name for name, bit in trt.EngineInvalidityDiagnostics.__members__.items() if int(diagnostics) & int(bit)]
-    got = ", ".join(found) or f"diagnostics {int(diagnostics)}"
+    if "INSUFFICIENT_GPU_MEMORY" in found:
+        raise DeviceMemoryError.of(f"loading {plan}", needed=len(data), free=cuda.free_bytes())
+    got = ", ".join(found)
+    if _FAULTS_OF_A_PLAN.isdisjoint(found):
+        raise BackendError(str(plan), expected="a driver that can run it", got=got, remedy="update the NVIDIA driver")
     raise EngineError(str(plan), expected="a plan for this GPU and version", got=got, remedy=_REBUILD)
 
 

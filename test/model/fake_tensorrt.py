@@ -67,7 +67,9 @@ class FakeTensorRt:
             self.CudaGraphStrategy = enum.Enum("CudaGraphStrategy", "DISABLED WHOLE_GRAPH_CAPTURE")
             self.DynamicShapesKernelSpecializationStrategy = enum.Enum("Strategy", "LAZY EAGER NONE")
             self.EngineValidity = enum.Enum("EngineValidity", "VALID SUBOPTIMAL INVALID")
-            self.EngineInvalidityDiagnostics = enum.IntFlag("Diagnostics", "VERSION_MISMATCH UNSUPPORTED_CC MALFORMED")
+            names = "VERSION_MISMATCH UNSUPPORTED_CC OLD_CUDA_DRIVER INSUFFICIENT_GPU_MEMORY MALFORMED_ENGINE"
+            self.EngineInvalidityDiagnostics = enum.IntFlag("EngineInvalidityDiagnostics", names)
+            self.finds = ""  # what it finds wrong with every plan
 
     def Runtime(self, log):  # noqa: N802
         methods = {"deserialize_cuda_engine": lambda data: self._deserialize(log, data)}
@@ -77,11 +79,13 @@ class FakeTensorRt:
 
     def _validity(self, data):
         diagnostics = self.EngineInvalidityDiagnostics
+        if self.finds:
+            return self.EngineValidity.INVALID, int(diagnostics[self.finds])
         if not data.startswith(MAGIC):
-            return self.EngineValidity.INVALID, diagnostics.MALFORMED
+            return self.EngineValidity.INVALID, int(diagnostics.MALFORMED_ENGINE)
         if json.loads(data[len(MAGIC) :].split(b"\n")[0])[0] != self.__version__:
-            return self.EngineValidity.INVALID, diagnostics.VERSION_MISMATCH
-        return self.EngineValidity.VALID, diagnostics(0)
+            return self.EngineValidity.INVALID, int(diagnostics.VERSION_MISMATCH)
+        return self.EngineValidity.VALID, 0
 
     def _deserialize(self, log, data):
         def refuse(message):

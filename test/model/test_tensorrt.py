@@ -266,6 +266,21 @@ def test_rtx_says_in_one_word_what_is_wrong_with_a_plan(bundle, cuda, rtx, tmp_p
         TensorRtEncoder(bundle, engine, cuda=cuda, trt=rtx)
 
 
+@pytest.mark.parametrize(
+    ("finds", "error", "says"),
+    [
+        ("UNSUPPORTED_CC", EngineError, "got UNSUPPORTED_CC; build the engine anew"),
+        ("OLD_CUDA_DRIVER", BackendError, "got OLD_CUDA_DRIVER; update the NVIDIA driver"),
+        ("INSUFFICIENT_GPU_MEMORY", DeviceMemoryError, "GPU memory for loading"),
+    ],
+)
+def test_rtx_tells_a_plan_to_build_anew_from_what_that_would_not_mend(bundle, cuda, rtx, tmp_path, finds, error, says):
+    rtx.finds = finds
+    with pytest.raises(BackendError, match=says) as raised:
+        open_rtx(bundle, tmp_path, cuda, rtx)
+    assert type(raised.value) is error
+
+
 def test_a_plan_of_another_model(bundle, tmp_path, engine, cuda, trt):
     engine.vision.write_bytes(engine.text.read_bytes())
     with pytest.raises(EngineError, match=r"vision plan: expected \('UINT8', \(16, 16, 3\), 'FLOAT'\).*got \('INT64'"):
