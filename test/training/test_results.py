@@ -230,7 +230,7 @@ def as_the_paper(model, metric, seed, task):
 
 def verdicts_of(text):
     """The cells of the verdict rows."""
-    return re.findall(r"\b(agrees|disagrees|open)\b(?= \|)", text)
+    return re.findall(r"(?<=\| )(agrees|disagrees|open)(?= \|)", text)
 
 
 def test_the_document_says_what_the_numbers_say(tmp_path):

@@ -30,9 +30,9 @@ def estimate(values: np.ndarray, *, draws: int = DRAWS, seed: int = 0) -> Estima
         With n the number of seeds times tasks.
     """
     rng = np.random.default_rng(seed)
-    rows = rng.integers(values.shape[0], size=(draws, values.shape[0], 1))
-    columns = rng.integers(values.shape[1], size=(draws, 1, values.shape[1]))
-    low, high = np.percentile(values[rows, columns].mean(axis=(1, 2)), [2.5, 97.5])
+    of_seeds, of_tasks = (rng.multinomial(k, [1 / k] * k, draws) / k for k in values.shape)  # (draws, k)
+    means = ((of_seeds @ values) * of_tasks).sum(axis=1)  # (draws,)
+    low, high = np.percentile(means, [2.5, 97.5])
     return Estimate(float(values.mean()), float(low), float(high), values.size)
 
 

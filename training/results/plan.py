@@ -103,7 +103,7 @@ FULL = Plan(
     ),
     new_tasks=("handle-press-side", "handle-pull-side", "door-lock", "door-unlock"),
     seeds=(0, 1, 2),
-    episodes=18,
+    episodes=12,
     shots=(0, 10, 20, 50),
     test_successes=6,
     test_failures=2,
