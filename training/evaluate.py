@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from liv_model.bundle import Bundle
-from liv_model.encoder import BACKENDS, Encoder, open_encoder
+from liv_model.encoder import BACKENDS, PRECISIONS, Encoder, open_encoder
 from liv_model.errors import ConfigError, DataError
 from liv_model.progress_bar import progress_bar
 from training.animation import FORMATS
@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--episodes", type=int, default=0, help="at most so many per task and outcome (0: all)")
     parser.add_argument("--backend", default="auto", choices=BACKENDS, help="what runs the model")
     parser.add_argument("--device", default="auto", help="the backend's name of a device")
+    parser.add_argument("--precision", default="auto", choices=PRECISIONS, help="of the engine that runs it")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="also write report.json and index.html here")
     parser.add_argument(
@@ -110,7 +111,7 @@ def main(argv: list[str] | None = None) -> int:
     bundle, store = Bundle.load(arguments.bundle), EpisodeStore(arguments.data)
     _require_size(bundle, store)
     numbers = _numbers(store, arguments.tasks, arguments.episodes)  # refused before a model is loaded
-    encoder = open_encoder(bundle, arguments.backend, arguments.device)
+    encoder = open_encoder(bundle, arguments.backend, arguments.device, precision=arguments.precision)
     try:
         with progress_bar("frames", sum(store.records[i].count for i in numbers)) as done:
             evaluation = evaluate(encoder, store, tasks=arguments.tasks, per_task=arguments.episodes, done=done)

@@ -32,7 +32,7 @@ def judge(bundle: Bundle, encoder: Encoder, store: EpisodeStore, evaluation: Eva
         "model": encoder.model,
         "backend": encoder.backend,
         "device": encoder.device,
-        "precision": bundle.precision,
+        "precision": encoder.precision,
         "episodes": evaluation.count,
         **evaluation.report().details(),
         "per_camera": {

@@ -11,7 +11,7 @@ from liv_model.worker import EncoderWorker, PendingFrame
 class GatedEncoder:
     """A double of a slow device: encodes only when let; the embedding is the first pixel of the frame."""
 
-    model, backend, device = "double@0", "double", "none"
+    model, backend, device, precision, gate = "double@0", "double", "none", "fp32", None
 
     def __init__(self):
         self.entered, self.let_go, self.batches = threading.Semaphore(0), threading.Semaphore(0), []

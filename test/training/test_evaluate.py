@@ -29,7 +29,7 @@ def caches(tmp_path, monkeypatch):
 class Reader:
     """A double: the first pixel of a frame is how far "open the drawer" has come, 0 to 255."""
 
-    model, backend, device = "reader@0", "double", "none"
+    model, backend, device, precision, gate = "reader@0", "double", "none", "fp32", None
 
     def encode_images(self, rgb):
         angle = rgb[:, 0, 0, 0].astype(np.float32) / 255.0 * np.pi  # open at pi, closed at 0
