@@ -8,8 +8,7 @@ gives uint8.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -18,119 +17,7 @@ from torch.nn import functional as F
 
 from liv_model import open_clip_towers
 from liv_model.errors import ConfigError
-from liv_model.open_clip_towers import OpenClipText, OpenClipVision, TimmVision
-
-
-@dataclass(frozen=True)
-class VisionConfig:
-    """The picture tower.
-
-    Attributes:
-        kind: which family of towers; "cnn" is the small residual network of this file.
-        widths: channels of each stage; every stage after the first halves the resolution.
-        blocks: residual blocks of each stage.
-        stem: channels between the two stride-2 convolutions of the stem.
-        head: channels kept per cell of the last map, which is read out with its positions.
-        norm: "batch" or "group" (for batches too small or processes too many for batch statistics).
-        mean: per channel, subtracted from RGB in [0, 1].
-        std: per channel, divided by.
-    """
-
-    kind: str = "cnn"
-    widths: tuple[int, ...] = (32, 64, 128, 256)
-    blocks: tuple[int, ...] = (1, 2, 2, 1)
-    stem: int = 24
-    head: int = 64
-    norm: str = "batch"
-    mean: tuple[float, ...] = (0.48145466, 0.4578275, 0.40821073)
-    std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
-
-
-@dataclass(frozen=True)
-class TextConfig:
-    """The text tower.
-
-    Attributes:
-        kind: which family of towers; "transformer" is the small one of this file.
-        vocabulary: number of token ids.
-        context_length: tokens per text, padding included.
-        width: channels.
-        layers: transformer blocks.
-        heads: attention heads per block; divides ``width``.
-    """
-
-    kind: str = "transformer"
-    vocabulary: int = 1024
-    context_length: int = 32
-    width: int = 128
-    layers: int = 2
-    heads: int = 4
-
-
-@dataclass(frozen=True)
-class NetworkConfig:
-    """Both towers and the space they share.
-
-    Attributes:
-        dim: size D of an embedding.
-        image_size: side S of the square picture in pixels.
-        vision: the picture tower; its ``kind`` says of which class its settings are.
-        text: the text tower, likewise.
-    """
-
-    dim: int = 256
-    image_size: int = 112
-    vision: VisionConfig | OpenClipVision | TimmVision = field(default_factory=VisionConfig)
-    text: TextConfig | OpenClipText = field(default_factory=TextConfig)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain types only, as it stands in ``liv.yaml``."""
-        return _plain(asdict(self))
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> NetworkConfig:
-        """The inverse of :meth:`to_dict`.
-
-        Raises:
-            ConfigError: a key that is not a setting, or a kind of tower that is not known.
-        """
-        values = dict(values)
-        for name, parts in (("vision", VISION_CONFIGS), ("text", TEXT_CONFIGS)):
-            if isinstance(values.get(name), Mapping):
-                part = of_kind(parts, values[name], f"network.{name}")
-                values[name] = _build(part, values[name], f"network.{name}")
-        return _build(cls, values, "network")
-
-
-VISION_CONFIGS = (VisionConfig, OpenClipVision, TimmVision)
-TEXT_CONFIGS = (TextConfig, OpenClipText)
-
-
-def of_kind(classes: Sequence[type], values: Mapping[str, Any], where: str) -> type:
-    """The class whose ``kind`` the values name; the first one if they name none.
-
-    Raises:
-        ConfigError: it is of none of the classes.
-    """
-    kinds = {part.kind: part for part in classes}
-    kind = values.get("kind", classes[0].kind)
-    if kind not in kinds:
-        raise ConfigError(f"{where}.kind", expected=f"one of {sorted(kinds)}", got=repr(kind))
-    return kinds[kind]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, tuple) else value
-
-
-def _build(cls: type, values: Mapping[str, Any], where: str) -> Any:
-    known = {f.name for f in fields(cls)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise ConfigError(where, expected=f"keys of {sorted(known)}", got=unknown)
-    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+from liv_model.network_config import NetworkConfig
 
 
 class Block(nn.Module):

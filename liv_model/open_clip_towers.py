@@ -10,76 +10,16 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import nn
 
 from liv_model.errors import ConfigError
+from liv_model.network_config import NetworkConfig
 
-if TYPE_CHECKING:
-    from liv_model.network import NetworkConfig
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # A text tower that is built only to be dropped: who asks for the picture tower alone pays for no other.
 _LEAST_TEXT = {"context_length": 8, "vocab_size": 8, "width": 8, "heads": 1, "layers": 1}
-
-
-@dataclass(frozen=True)
-class OpenClipVision:
-    """The picture tower of an open_clip model, projection included.
-
-    Attributes:
-        kind: "open_clip".
-        model: its name in open_clip, such as "RN50" or "ViT-B-32".
-        quick_gelu: whether its activation is ``x * sigmoid(1.702 x)``, as in OpenAI's models (and so in LIV), not
-            GELU. A property of the weights, which no checkpoint states.
-        mean: per channel, subtracted from RGB in [0, 1].
-        std: per channel, divided by.
-    """
-
-    kind: str = "open_clip"
-    model: str = "RN50"
-    quick_gelu: bool = False
-    mean: tuple[float, ...] = (0.48145466, 0.4578275, 0.40821073)
-    std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
-
-
-@dataclass(frozen=True)
-class OpenClipText:
-    """The text tower of an open_clip model that reads CLIP's own tokens.
-
-    Attributes:
-        kind: "open_clip".
-        model: its name in open_clip; that of the picture tower, if that one is open_clip's too.
-        quick_gelu: as for the picture tower.
-        vocabulary: number of token ids.
-        context_length: tokens per text, padding included.
-    """
-
-    kind: str = "open_clip"
-    model: str = "RN50"
-    quick_gelu: bool = False
-    vocabulary: int = 49408
-    context_length: int = 77
-
-
-@dataclass(frozen=True)
-class TimmVision:
-    """A backbone of timm with its own pooling and a new linear layer to the embedding.
-
-    Attributes:
-        kind: "timm".
-        model: its name in timm, such as "resnet50" (whose keys are torchvision's) or "vit_small_patch16_224".
-        mean: per channel, subtracted from RGB in [0, 1].
-        std: per channel, divided by.
-    """
-
-    kind: str = "timm"
-    model: str = "resnet50"
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
 
 
 def both_towers(config: NetworkConfig) -> tuple[nn.Module, nn.Module]:

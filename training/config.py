@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from liv_model.errors import ConfigError
-from liv_model.network import NetworkConfig, of_kind
+from liv_model.network_config import NetworkConfig, of_kind
 from liv_model.objective import ObjectiveConfig
 from training.augment import AugmentConfig
 from training.sampler import SamplerConfig

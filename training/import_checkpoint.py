@@ -17,30 +17,23 @@ from typing import Any
 
 from liv_model.errors import ConfigError
 from liv_model.image import Preprocessing
-from liv_model.network import LivNetwork, NetworkConfig
-from liv_model.objective import ObjectiveConfig
-from liv_model.open_clip_towers import (
+from liv_model.network import LivNetwork
+from liv_model.network_config import (
     IMAGENET_MEAN,
     IMAGENET_STD,
+    NetworkConfig,
     OpenClipText,
     OpenClipVision,
     TimmVision,
-    model_settings,
-    package,
 )
+from liv_model.open_clip_towers import model_settings, package
 from training import checkpoint, clip_tokenizer, foreign_weights, tokenizer_fit
 from training.commit import current_commit
-from training.config import TrainConfig, dump
+from training.config import TrainConfig, dump, load
 from training.import_sources import Source, read_source, read_tag, read_timm
-from training.sampler import SamplerConfig
 
-# What a fine-tuning run of the released code does (DESIGN.md, section 5).
-FINETUNE = TrainConfig(
-    steps=10_000,
-    batch=64,
-    objective=ObjectiveConfig(weight_language=0.0, negatives=0),
-    sampler=SamplerConfig(kind="episodes"),
-)
+# What a fine-tuning run of the released code does.
+FINETUNE = Path(__file__).with_name("configs") / "finetune.yaml"
 # A text tower that has learned nothing yet needs all terms: the released pre-training settings.
 PRETRAIN = TrainConfig(steps=10_000)
 _EPILOG = """examples:
@@ -159,7 +152,7 @@ def write_run(folder: Path, plan: Plan, network: LivNetwork, origin: dict[str, A
 
 
 def _fill(draft: Path, plan: Plan, network: LivNetwork, origin: dict[str, Any]) -> None:
-    config = replace(PRETRAIN if plan.new_text else FINETUNE, network=plan.network)
+    config = replace(PRETRAIN if plan.new_text else load(FINETUNE), network=plan.network)
     (draft / checkpoint.CONFIG).write_text(dump(config), encoding="utf-8")
     if plan.network.text.kind == "open_clip":
         clip_tokenizer.write(draft / checkpoint.TOKENIZER)

@@ -6,6 +6,7 @@ import os
 import pickle
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,8 @@ from liv_model.encoder import open_encoder  # noqa: E402
 from liv_model.errors import ConfigError, DataError, GoalError  # noqa: E402
 from liv_model.goal import Goal, GoalResolver  # noqa: E402
 from liv_model.image import Preprocessing, read_image, to_square  # noqa: E402
-from liv_model.network import LivNetwork, NetworkConfig  # noqa: E402
-from liv_model.open_clip_towers import OpenClipText, OpenClipVision, TimmVision  # noqa: E402
+from liv_model.network import LivNetwork  # noqa: E402
+from liv_model.network_config import NetworkConfig, OpenClipText, OpenClipVision, TimmVision  # noqa: E402
 from liv_model.tokenizer import Tokenizer  # noqa: E402
 from training import checkpoint, export, foreign_weights, import_checkpoint, train  # noqa: E402
 from training.calibrate import UNRELATED  # noqa: E402
@@ -141,9 +142,7 @@ def test_a_bundle_without_data_claims_nothing(bundle):
 @needs_open_clip
 def test_the_run_begins_with_the_released_fine_tuning(imported):
     config = load(imported / "config.yaml")
-    assert (config.steps, config.batch, config.sampler.kind) == (10_000, 64, "episodes")
-    assert (config.objective.weight_language, config.objective.negatives) == (0.0, 0)
-    assert (config.optimizer.name, config.optimizer.learning_rate) == ("adam", 1e-5)
+    assert config == replace(load(import_checkpoint.FINETUNE), network=config.network)
 
 
 @pytest.mark.parametrize("prefix", ["module.model.", "model.", "module.", ""])

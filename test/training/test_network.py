@@ -8,7 +8,8 @@ torch = pytest.importorskip("torch")
 
 from liv_model.backends.torch import TorchEncoder  # noqa: E402
 from liv_model.errors import BackendError, ConfigError, GoalError, ImageError  # noqa: E402
-from liv_model.network import LivNetwork, NetworkConfig, TextConfig, VisionConfig  # noqa: E402
+from liv_model.network import LivNetwork  # noqa: E402
+from liv_model.network_config import NetworkConfig, TextConfig, VisionConfig  # noqa: E402
 from liv_model.tokenizer import Tokenizer  # noqa: E402
 from training import tokenizer_fit  # noqa: E402
 from training.tasks import load_tasks  # noqa: E402
