@@ -25,6 +25,7 @@ _STYLE = {
     "font.family": "sans-serif",
     "font.size": 9,
     **{name: TEXT for name in ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")},
+    "axes.facecolor": "none",
     "axes.edgecolor": GRID,
     "axes.spines.top": False,
     "axes.spines.right": False,
