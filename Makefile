@@ -8,7 +8,7 @@ SHELL := bash
 PYTHON ?= python3
 # How the simulator draws without a screen: osmesa (on the CPU), or egl.
 MUJOCO_GL ?= osmesa
-export PYTHON MUJOCO_GL GOAL VIDEO
+export PYTHON MUJOCO_GL GOAL VIDEO QUICK
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target what; do \
@@ -40,8 +40,10 @@ lint: ## ruff check and ruff format --check
 fix: ## mends what ruff can mend
 	@scripts/lint --fix
 
-bench: build ## the speed of this machine: medians and ratios
-	@scripts/run python3 -m bench $(ARGS)
+bench: build ## the speed of this machine beside others, into docs/performance.md (QUICK=1, ARGS="--bundles ~/liv_bench")
+	@scripts/env train bench
+	@scripts/run python3 -m bench $${QUICK:+--quick} $(ARGS)
+	@[[ -n "$${QUICK-}" ]] || scripts/run python3 -m bench.page bench/results/*.json
 
 bench-training: train-env ## the speed of training: samples beside JPEG files, memory of the reader, a step beside its bare mathematics
 	@scripts/run python3 -m bench.training $(ARGS)

@@ -7,9 +7,9 @@ import subprocess
 import sys
 import time
 
-import numpy as np
+from bench.pairs import in_turns, spread
+from bench.results import Section
 
-PAIRS = 7
 MODULES = {
     "import liv_model": "import numpy, liv_model",
     "import of the runtime (encoder, OpenVINO backend, rewards)": (
@@ -19,16 +19,15 @@ MODULES = {
 }
 
 
-def measure() -> dict[str, dict[str, float]]:
-    """Seconds beyond ``import numpy``: median of the differences pair by pair."""
-    rows = {}
+def measure(section: Section, pairs: int) -> None:
+    """Seconds beyond ``import numpy``, pair by pair."""
     for name, statement in MODULES.items():
-        differences = [_run(statement) - _run("import numpy") for _ in range(PAIRS)]
-        rows[f"{name}, beyond numpy"] = {"n": PAIRS, "median_s": round(float(np.median(differences)), 3)}
-    return rows
+        sides = {"this": lambda s=statement: _seconds(s), "numpy": lambda: _seconds("import numpy")}
+        beyond = [pair["this"] - pair["numpy"] for pair in in_turns(sides, pairs)]
+        section.rows.append({"what": f"{name}, beyond numpy", "s": spread(beyond)})
 
 
-def _run(statement: str) -> float:
+def _seconds(statement: str) -> float:
     begin = time.perf_counter()
     subprocess.run([sys.executable, "-c", statement], check=True)
     return time.perf_counter() - begin

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from liv_model.errors import MISTAKE, LivError
-from liv_model.machine import processor
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +38,17 @@ def deliver(measure: Callable[[], dict], page: Callable[[dict], str], arguments:
 def machine(*modules: str) -> dict[str, str]:
     """The processor, its load, Python, and the versions of these modules."""
     return {
-        "cpu": processor(),
+        "cpu": f"{cpu_name()}, {os.cpu_count()} cores",
         "load when done": f"{os.getloadavg()[0]:.1f}",
         "python": platform.python_version(),
         **{name: importlib.import_module(name).__version__ for name in modules},
     }
+
+
+def cpu_name() -> str:
+    """The processor, as it names itself."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

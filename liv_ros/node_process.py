@@ -22,15 +22,18 @@ class NodeProcess:
         parameters: str, bool, int, float or a list of these.
         log: the file to write its output to.
         namespace: of the node.
+        package: the Python package that holds the module.
     """
 
-    def __init__(self, name: str, parameters: dict[str, object], log: Path, *, namespace: str):
+    def __init__(
+        self, name: str, parameters: dict[str, object], log: Path, *, namespace: str, package: str = "liv_ros"
+    ):
         self.name = name
         self.log = log
         # JSON is YAML, and says of a text such as "yes" or "2024" that it is one
         written = {key: json.dumps(value, ensure_ascii=False) for key, value in parameters.items()}
         given = [word for key, value in written.items() for word in ("-p", f"{key}:={value}")]
-        command = [sys.executable, "-m", f"liv_ros.{name}", "--ros-args", "-r", f"__ns:={namespace}", *given]
+        command = [sys.executable, "-m", f"{package}.{name}", "--ros-args", "-r", f"__ns:={namespace}", *given]
         with log.open("wb") as file:
             # a session of its own: Ctrl-C reaches who started it alone, who then stops the nodes in order
             self._process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
