@@ -76,7 +76,7 @@ def devices() -> list[Device]:
 def find_device(name: str = "auto") -> Device:
     """The GPU of a name: "auto" (the first), "cuda", "cuda:1", "gpu:1" or "1"; BackendError if there is none."""
     found = devices()
-    match = re.fullmatch(r"auto|(?:(?:cuda|gpu):?)?(\d+)?", name.strip().lower()) if name.strip() else None
+    match = re.fullmatch(r"auto|cuda|gpu|(?:(?:cuda|gpu):)?(\d+)", name.strip().lower())
     index = int(match[1] or 0) if match else len(found)
     if index >= len(found):
         known = " | ".join(["auto", *(f"cuda:{device.index} ({device})" for device in found)])

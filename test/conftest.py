@@ -11,6 +11,8 @@ from functools import cache
 
 import pytest
 
+from liv_model.nvidia import nvidia
+
 
 def _lacks_module(*names: str) -> str | None:
     missing = [name for name in names if importlib.util.find_spec(name) is None]
@@ -30,7 +32,7 @@ def _lacks_simulation() -> str | None:
 
 
 def _lacks_gpu() -> str | None:
-    return None if os.path.exists("/dev/nvidiactl") else "no NVIDIA GPU"
+    return nvidia().problem or None
 
 
 def _lacks_checkpoint() -> str | None:
