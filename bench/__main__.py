@@ -10,10 +10,11 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from bench import bundles, encoders, imports, page, results
+from bench.bundles import Architecture
 from bench.options import Options, usable_threads
 from bench.results import Section
 from bench.sides import SideSpec
@@ -49,15 +50,13 @@ def _run(options: Options, chosen: dict[str, Part], arguments: argparse.Namespac
     file = folder / results.file_name(machine)
     if file.exists():
         results.read(file)  # another's file is refused before an hour is spent
-    if not arguments.gpu:
-        from liv_ros.demo import isolate
-
-        isolate()
     code, whole = 0, {}
     for name, part in chosen.items():
         section, about = Section(), results.about(quick=arguments.quick)
         try:
             part(section, options)
+        except LivError as error:
+            section.skip(name, error)
         except KeyboardInterrupt:
             code, about["interrupted"] = INTERRUPTED, True
         about |= {"load_after": results.load(), "threads": options.threads}
@@ -78,27 +77,31 @@ def _encoders(section: Section, options: Options) -> None:
         specs.insert(1, SideSpec("OpenVINO", str(bundle.path), "int8", options.threads))
         encoders.measure(section, bundle, specs, options)
 
-    _each_bundle(section, options, measure)
+    _each_bundle(section, options, measure, bundles.ARCHITECTURES)
 
 
 def _graph(section: Section, options: Options) -> None:
-    from bench import graph  # rclpy reads the environment that isolate() has set
+    _isolate()
+    from bench import graph
 
     def measure(bundle: Bundle) -> None:
-        graph.measure(section, bundle, ["fp32", "int8"], options)
+        precisions = ["fp32", "int8"] if bundle.name == bundles.RN50.name else ["fp32"]
+        graph.measure(section, bundle, precisions, options)
 
-    _each_bundle(section, options, measure)
+    _each_bundle(section, options, measure, (bundles.RN50,))
 
 
 def _offline(section: Section, options: Options) -> None:
     from bench import offline
 
-    with tempfile.TemporaryDirectory(prefix="liv_bench_") as folder:
-        _each_bundle(section, options, lambda bundle: offline.measure(section, bundle, Path(folder), options))
+    with tempfile.TemporaryDirectory(prefix="liv_bench_") as name:
+        folder = Path(name)
+        _each_bundle(section, options, lambda b: offline.measure(section, b, folder, options), (bundles.RN50,))
     offline.measure_scoring(section, [Bundle.load(options.bundle).dim, 1024], options.offline_rounds)
 
 
 def _start(section: Section, options: Options) -> None:
+    _isolate()
     from bench import node_start
 
     with progress_bar("start", 2, transient=True) as done:
@@ -107,10 +110,19 @@ def _start(section: Section, options: Options) -> None:
         node_start.measure(section, Bundle.load(options.bundle), options.starts)
 
 
+def _isolate() -> None:
+    """Before anything imports rclpy's messages and nodes, which read the environment that this sets."""
+    try:
+        from liv_ros.demo import isolate
+    except ModuleNotFoundError as error:
+        raise ConfigError("ROS", expected="rclpy and the built liv_ros", got=error, remedy="make build") from error
+    isolate()
+
+
 def _gpu_part(section: Section, options: Options) -> None:
     from bench import gpu
 
-    _each_bundle(section, options, lambda bundle: gpu.measure(section, bundle, options))
+    _each_bundle(section, options, lambda b: gpu.measure(section, b, options), bundles.ARCHITECTURES)
 
 
 Part = Callable[[Section, Options], None]
@@ -118,19 +130,17 @@ PARTS: dict[str, Part] = {"encoders": _encoders, "graph": _graph, "offline": _of
 GPU_PARTS: dict[str, Part] = {"gpu": _gpu_part}
 
 
-def _each_bundle(section: Section, options: Options, measure: Callable[[Bundle], None]) -> None:
-    """Measure the shipped (or the user's) bundle, then those with random weights; one that cannot be is skipped."""
-    for name, find in _bundles(options).items():
+def _each_bundle(
+    section: Section, options: Options, measure: Callable[[Bundle], None], random: Iterable[Architecture]
+) -> None:
+    """Measure the shipped (or the user's) bundle, then some with random weights; one that cannot be is skipped."""
+    found = {"the bundle": lambda: Bundle.load(options.bundle)}
+    found |= {a.name: lambda a=a: bundles.find_or_make(a, options.bundles) for a in random}
+    for name, find in found.items():
         try:
             measure(find())
         except LivError as error:
             section.skip(name, error)
-
-
-def _bundles(options: Options) -> dict[str, Callable[[], Bundle]]:
-    shipped = {"the bundle": lambda: Bundle.load(options.bundle)}
-    random = {a.name: lambda a=a: bundles.find_or_make(a, options.bundles) for a in bundles.ARCHITECTURES}
-    return shipped | random
 
 
 def _chosen(only: str | None, gpu: bool) -> dict[str, Part]:

@@ -21,9 +21,9 @@ from liv_model.folders import shipped
 from liv_model.media import Frame, Media, open_media
 from liv_model.progress_bar import progress_bar
 from liv_model.score import encode_frames, score
-from liv_ros.demo import RECORDING
 
 DECODE, ENCODE, BOTH = "decode", "encode", "both"
+RECORDING = "examples/door_open"
 RECORDINGS = ((640, 480, "mp4"), (640, 480, "jpeg"), (1920, 1080, "mp4"))
 PICTURES = 48  # different ones; a recording shows them again and again
 TURN_S = 2.0

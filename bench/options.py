@@ -43,7 +43,7 @@ class Options:
     rounds: int = 12
     compiled: bool = True
     streams: tuple[Stream, ...] = _ALL_STREAMS
-    turn_s: float = 8.0
+    turn_s: float = 6.0
     graph_rounds: int = 4
     offline_frames: int = 600
     offline_rounds: int = 7
