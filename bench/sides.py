@@ -76,22 +76,8 @@ def _ours(spec: SideSpec, bundle: Bundle, backend: str) -> Side:
     from liv_model.encoder import open_encoder
 
     encoder = open_encoder(bundle, backend, threads=spec.threads, precision=spec.precision, max_batch=spec.max_batch)
-    gpu_ms = _tensorrt_gpu_ms(encoder) if backend == "tensorrt" else None
+    gpu_ms = encoder.gpu_ms if backend == "tensorrt" else None
     return Side(encoder.encode_images, bundle.image.size, _version(backend), str(encoder.gate or ""), gpu_ms)
-
-
-def _tensorrt_gpu_ms(encoder: Any) -> Callable[[np.ndarray], float]:
-    cuda, stream = encoder._cuda, encoder._vision._stream  # its own stream, where nothing of torch's is waited for
-    begin, end = (cuda.create_event(timing=True) for _ in range(2))
-
-    def gpu_ms(rgb: np.ndarray) -> float:
-        cuda.record(begin, stream)
-        encoder.encode_images(rgb)
-        cuda.record(end, stream)
-        cuda.wait(end)
-        return cuda.elapsed_ms(begin, end)
-
-    return gpu_ms
 
 
 def _torch(spec: SideSpec, bundle: Bundle, compiled: bool) -> Side:

@@ -7,7 +7,8 @@ What was run on a GPU and what was not is in docs/gpu_check.md; `make gpu-check`
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +100,12 @@ class TensorRtEncoder:
         """Encode B texts to float32 (B, D), rows of unit norm; GoalError if one is empty or too long."""
         return self._run(self._text, self._tokenizer.encode(texts))
 
+    def gpu_ms(self, rgb: np.ndarray) -> float:
+        """Time on the GPU of one call with at most the largest batch of pictures, for benchmarks: no results."""
+        require_squares(rgb, self._size)
+        with self._turn_on_gpu():
+            return self._vision.gpu_ms(rgb)
+
     def close(self) -> None:
         """Give the GPU's memory back, once a call that is under way has ended; idempotent."""
         with self._turn:
@@ -114,11 +121,16 @@ class TensorRtEncoder:
         return tower
 
     def _run(self, tower: Tower, rows: np.ndarray) -> np.ndarray:
+        with self._turn_on_gpu():
+            return tower.run(rows)
+
+    @contextmanager
+    def _turn_on_gpu(self) -> Iterator[None]:
         with self._turn:
             if not self._is_open:
                 raise BackendError("TensorRT encoder", expected="an open one", got="a closed one")
             self._cuda.use()
-            return tower.run(rows)
+            yield
 
 
 def _require_target(engine: Engine, cuda: Cuda) -> None:

@@ -100,6 +100,18 @@ class Tower:
             begin += count
         return results
 
+    def gpu_ms(self, rows: np.ndarray) -> float:
+        """Time on the GPU of one run of at most ``max_batch`` rows, the copies included: for benchmarks."""
+        program = self._program_for(len(rows))
+        count = min(len(rows), program.batch)
+        self._host_input[:count] = rows[:count]
+        begin, end = self._timing
+        self._cuda.record(begin, self._stream)
+        program.start()
+        self._cuda.record(end, self._stream)
+        self._cuda.wait(end)
+        return self._cuda.elapsed_ms(begin, end)
+
     def close(self) -> None:
         """Release everything; idempotent."""
         if self._done is not None:
@@ -161,13 +173,18 @@ class Tower:
         self._device_output = self._on_device(self._host_output.nbytes, what)
         self._scratch_bytes = int(self._engine.device_memory_size_v2)
         self._scratch = self._on_device(max(self._scratch_bytes, 1), f"activations of {what}")
-        self._done = cuda.create_event()
-        keep.callback(cuda.destroy_event, self._done)
+        self._timing = self._event(timing=True), self._event(timing=True)
+        self._done = self._event(timing=False)
 
     def _on_device(self, size: int, what: str) -> int:
         address = self._cuda.allocate(size, what)
         self._resources.callback(self._cuda.free, address)
         return address
+
+    def _event(self, *, timing: bool) -> int:
+        event = self._cuda.create_event(timing=timing)
+        self._resources.callback(self._cuda.destroy_event, event)
+        return event
 
     def _settle(self) -> None:
         """Nothing may be under way when memory is given back, even after a failure."""
@@ -204,11 +221,15 @@ class _Program:
         None of this holds the GIL for long: cuda-bindings and ``execute_async_v3`` (call_guard<gil_scoped_release>
         in NVIDIA's pyCore.cpp) release it around each call, and waiting, where the time goes, is one such call.
         """
+        self.start()
+        self._finish()
+
+    def start(self) -> None:
+        """The same without waiting."""
         if self._graph is None:
             self._queue()
         else:
             self._cuda.launch(self._graph, self._stream)
-        self._finish()
 
     def close(self) -> None:
         """Release graph and context."""

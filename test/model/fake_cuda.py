@@ -23,7 +23,7 @@ class FakeCuda:
         self.failure = None  # a message: the GPU fails at the next wait, and at everything after it
         self._failed = False
         self._memory, self._pinned, self._streams, self._events, self._graphs = {}, {}, {}, {}, {}
-        self._capture = None
+        self._capture, self._timed = None, set()
         self._addresses = itertools.count(1 << 40, 1 << 32)
         self._handles = itertools.count(1)
         self._threads = threading.local()
@@ -81,7 +81,9 @@ class FakeCuda:
 
     def create_event(self, *, timing=False):
         self._begin("create_event")
-        return self._new(self._events, None)
+        event = self._new(self._events, None)
+        self._timed |= {event} if timing else set()
+        return event
 
     def destroy_event(self, event):
         del self._events[event]
@@ -106,6 +108,7 @@ class FakeCuda:
                 work()
 
     def elapsed_ms(self, begin, end):
+        assert {begin, end} <= self._timed, "an event without timing"
         return 1.0
 
     def copy_to_device(self, address, array, stream):

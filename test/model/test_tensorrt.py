@@ -142,6 +142,13 @@ def test_nothing_is_allocated_once_the_sizes_are_known(encoder, cuda):
     assert cuda.alive == alive
 
 
+def test_time_on_the_gpu_is_that_of_one_run(encoder, cuda):
+    encoder.encode_images(pictures(3))
+    before = cuda.made.copy()
+    assert encoder.gpu_ms(pictures(3)) == 1.0  # the double's
+    assert cuda.made - before == {"launch": 1, "record": 2, "wait": 1}
+
+
 def test_it_may_be_used_from_several_threads(encoder):
     rgb = pictures(16)
     expected = encoder.encode_images(rgb)
