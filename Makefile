@@ -3,7 +3,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env train-env build demo test test-full lint fix bench bench-training results clean
+.PHONY: help env train-env build demo test test-full lint fix bench gpu-check bench-training results clean
 
 PYTHON ?= python3
 # How the simulator draws without a screen: osmesa (on the CPU), or egl.
@@ -44,6 +44,11 @@ bench: build ## the speed of this machine beside others, into docs/performance.m
 	@scripts/env train bench
 	@scripts/run python3 -m bench $${QUICK:+--quick} $(ARGS)
 	@[[ -n "$${QUICK-}" ]] || scripts/run python3 -m bench.page bench/results/*.json
+
+gpu-check: build ## TensorRT on this machine's NVIDIA GPU: build, gate, parity, soak, benchmark, into gpu_check/ (docs/gpu_check.md)
+	@scripts/run python3 -m bench.gpu_check --only-look $(ARGS)
+	@scripts/env train bench engines
+	@scripts/run python3 -m bench.gpu_check $(ARGS)
 
 bench-training: train-env ## the speed of training: samples beside JPEG files, memory of the reader, a step beside its bare mathematics
 	@scripts/run python3 -m bench.training $(ARGS)

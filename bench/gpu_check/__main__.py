@@ -51,12 +51,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="auto", help="auto, or such as cuda:1")
     parser.add_argument("--fill-memory", action="store_true", help="also take all of the GPU's memory for a moment")
     parser.add_argument("--no-bench", action="store_true", help="leave out the benchmark at the end")
+    parser.add_argument(
+        "--only-look", action="store_true", help="end with 0 if there is a GPU, before anything is done"
+    )
     parser.add_argument("--out", default="gpu_check", help="folder of the report (default: gpu_check)")
     return parser
 
 
 def _check(arguments: argparse.Namespace) -> int:
     found = nvidia()
+    if arguments.only_look and found.gpus:
+        return 0
     trt = require_tensorrt(found)
     bundle = Bundle.load(arguments.bundle)
     report: dict[str, Any] = {
@@ -88,7 +93,7 @@ def _measure(arguments: argparse.Namespace, bundle: Bundle, trt: Any, report: di
         report.update(check_all(plan, cuda, lambda text: print(text, flush=True)))
         report["notes"] += [f"no reference {name}: {why}" for name, why in report.pop("lacking").items()]
         if not arguments.no_bench:
-            report["benchmark"] = _benchmark(Path(arguments.out))
+            report["benchmark"] = _benchmark(arguments)
     built = any(engine["steps"] for engine in report["engines"].values())
     if not built and problem:
         report["verdict"] = problem
@@ -97,12 +102,13 @@ def _measure(arguments: argparse.Namespace, bundle: Bundle, trt: Any, report: di
     return 0 if passed(report) else 1
 
 
-def _benchmark(out: Path) -> dict[str, Any]:
+def _benchmark(arguments: argparse.Namespace) -> dict[str, Any]:
     """The benchmark's own command, in a process of its own: its outcome is part of the report, not of the verdict."""
-    command = [sys.executable, "-m", "bench", "--gpu", "--out", str(out / "bench")]
-    result = subprocess.run(command, capture_output=True, text=True)
+    words = ["-m", "bench", "--gpu", "--out", str(Path(arguments.out) / "bench")]
+    words += ["--bundle", arguments.bundle] if arguments.bundle else []
+    result = subprocess.run([sys.executable, *words], capture_output=True, text=True)
     last = (result.stdout + result.stderr).strip().splitlines()[-1:]
-    return {"command": " ".join(command[1:]), "exit code": result.returncode, "last line": " ".join(last)}
+    return {"command": " ".join(["python3", *words]), "exit code": result.returncode, "last line": " ".join(last)}
 
 
 def _write(report: dict[str, Any], folder: Path) -> None:

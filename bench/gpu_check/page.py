@@ -16,6 +16,8 @@ def page(report: dict[str, Any]) -> str:
         lines += ["", f"## {precision}", "", _verdict(engine), ""]
         for name, result in engine["steps"].items():
             lines += ["", f"### {name}", "", "| | |", "|---|---|", *_rows(result)]
+    if benchmark := report.get("benchmark"):
+        lines += ["", "## benchmark", "", "| | |", "|---|---|", *_rows(benchmark)]
     return "\n".join(lines) + "\n"
 
 
