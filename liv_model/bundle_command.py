@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -47,15 +48,15 @@ def _show(bundle: Bundle) -> None:
     for known in bundle.instructions:
         table.add_row(Text(known.text), Text(known.opposite or "-"), f"{known.start:.2f}", f"{known.goal:.2f}")
     console.print(table)
-    metrics = bundle.manifest.get("provenance", {}).get("metrics", {}).get("overall", {})
-    if metrics:
+    metrics = bundle.manifest.get("provenance", {}).get("metrics", {})
+    if metrics.get("overall"):
         console.print(_metrics_table(metrics))
 
 
-def _metrics_table(metrics: dict[str, dict[str, float]]) -> Table:
+def _metrics_table(metrics: dict[str, Any]) -> Table:
     """Means on unseen episodes, as they were measured at export; `liv evaluate` measures anew."""
-    table = Table("measured at export", "mean", "95 % interval", "n")
-    for name, metric in metrics.items():
+    table = Table(f"measured at export, {metrics.get('of', 'validation')} episodes", "mean", "95 % interval", "n")
+    for name, metric in metrics["overall"].items():
         interval = f"{metric['low']:.3f} .. {metric['high']:.3f}"
         table.add_row(Text(name.replace("_", " ")), f"{metric['mean']:.3f}", interval, str(metric["n"]))
     return table

@@ -9,12 +9,10 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.metadata
-import json
 import platform
 import shutil
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +23,17 @@ from liv_model.bundle import Bundle, seal
 from liv_model.calibration import Calibration
 from liv_model.encoder import Encoder, open_encoder
 from liv_model.errors import ConfigError, DataError
-from liv_model.network import LivNetwork
 from liv_model.samples import Samples
-from liv_model.tokenizer import Tokenizer
 from training import checkpoint, onnx_export
-from training.calibrate import calibrate_tasks, fit_familiarity, image_goal_ceiling
-from training.config import TrainConfig, load, plain
+from training.config import plain
 from training.episodes import EpisodeStore
-from training.evaluation import Evaluation, choose, embed, instructions
+from training.evaluation import choose, instructions
+from training.export_measure import PROVISIONAL_TASK_STATE, instruction_entries, measured
 from training.export_samples import drawn_samples, recorded_samples
-from training.foreign_weights import fill
+from training.export_stores import Stores
 from training.sampler import training_texts
-from training.tasks import load_tasks
+from training.trained_run import Run, load_run
 
-# Provisional until the task-state detector is fitted to data.
-TASK_STATE = {"stall_s": 2.0, "hold_s": 0.5, "success_progress": 0.9}
 CALIBRATION_EPISODES = 20  # of each task
 # Of a model without data: no text is familiar to it (a cosine is never above 1), and progress is unknown.
 NEVER_FAMILIAR, UNKNOWN = 2.0, float("nan")
@@ -49,73 +43,37 @@ _VERSIONS_OF_TOWERS = ("open_clip_torch", "timm")
 _EPILOG = """examples:
   liv export runs/metaworld -o models/metaworld --data data/train --validation data/validation \\
       --made-by "liv episodes simulate --episodes-per-task 28 -o data/train"
+  liv export runs/metaworld -o models/metaworld --data data/train --validation data/validation \\
+      --test data/test --made-by "make bundle"
   liv export runs/metaworld -o models/try --data data/train --validation data/validation \\
       --made-by "my own bags" --checkpoint last.pt
   liv export runs/liv -o models/liv                      after `liv import`: no data, so progress is unknown
 """
 
 
-@dataclass(frozen=True)
-class Run:
-    """A trained network with its tokenizer and settings."""
-
-    network: LivNetwork
-    tokenizer: Tokenizer
-    tokenizer_file: Path
-    config: TrainConfig
-    tasks: tuple[str, ...]
-    step: int
-    about: dict[str, Any]
-
-    @property
-    def is_imported(self) -> bool:
-        """Whether no step was trained here: weights as `liv import` took them in."""
-        return self.step == 0 and "imported" in self.about
-
-
-def load_run(folder: Path, name: str = checkpoint.BEST) -> Run:
-    """Read a run folder; DataError or ConfigError when it is none."""
-    config = load(folder / checkpoint.CONFIG)
-    weights, step = checkpoint.load_weights(folder / name)
-    about = json.loads((folder / checkpoint.RUN).read_text())
-    network = LivNetwork(config.network)
-    fill(network, weights, str(folder / name), remedy="take the checkpoint and the config.yaml of one run")
-    file = folder / checkpoint.TOKENIZER
-    tokenizer = Tokenizer.load(file, config.network.text.context_length)
-    return Run(network.eval(), tokenizer, file, config, tuple(about["tasks"]), step, about)
-
-
-def export(
-    run: Run,
-    destination: Path,
-    train: EpisodeStore | None,
-    held_out: EpisodeStore | None,
-    *,
-    name: str,
-    command: str,
-) -> Bundle:
+def export(run: Run, destination: Path, stores: Stores, *, name: str, command: str) -> Bundle:
     """Make the bundle of a run.
 
     Args:
         run: what to export.
         destination: the bundle's folder; a bundle that is there already is replaced when the new one is whole.
-        train: store the run learned from: calibration. For imported weights any store with successes, or None: the
-            bundle then knows no instruction, claims no familiarity, and its progress is NaN.
-        held_out: store of other seeds: samples, metrics. None with imported weights only.
+        stores: episodes to calibrate and judge it with. Imported weights can do without: the bundle then knows no
+            instruction, claims no familiarity, and its progress is NaN.
         name: of the bundle.
         command: what made the data, for the provenance.
 
     Raises:
-        BundleError: the ONNX graphs do not compute what the network computes.
+        BundleError, GateError: the ONNX graphs do not compute what the network computes.
         ConfigError: the destination is something else than a bundle, or a store is lacking.
+        DataError: a store is not of the network's size, or has attempts that another one has.
     """
-    _require_stores(run, train, held_out)
+    stores.require(run)
     if destination.exists() and not (destination / "liv.yaml").is_file() and any(destination.iterdir()):
         raise ConfigError(str(destination), expected="a new folder or a bundle to replace", got="other files")
     destination.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{destination.name}-", dir=destination.parent))
     try:
-        _make(run, draft, train, held_out, name, command)
+        _make(run, draft, stores, name, command)
         draft.chmod(0o755)  # temporary folders and safetensors are for their owner alone
         for file in draft.rglob("*"):
             file.chmod(0o755 if file.is_dir() else 0o644)
@@ -125,23 +83,9 @@ def export(
     return Bundle.load(destination)
 
 
-def _require_stores(run: Run, train: EpisodeStore | None, held_out: EpisodeStore | None) -> None:
-    if not run.is_imported and (train is None or held_out is None):
-        raise ConfigError("liv export", expected="--data, --validation and --made-by for a trained run", got="not all")
-    if train is None and held_out is not None:
-        raise ConfigError("liv export", expected="--data with --validation", got="no --data")
-    size = run.config.network.image_size
-    for store in (train, held_out):
-        if store is not None and (store.height, store.width) != (size, size):
-            raise DataError(
-                f"episode store {store.path}", expected=f"frames of {size}x{size}", got=f"{store.width}x{store.height}"
-            )
-
-
-def _make(
-    run: Run, draft: Path, train: EpisodeStore | None, held_out: EpisodeStore | None, name: str, command: str
-) -> None:
+def _make(run: Run, draft: Path, stores: Stores, name: str, command: str) -> None:
     """Fill a folder: graphs and weights, then what has to be measured with the graphs, then the manifest."""
+    train = stores.train
     numbers = choose(train, run.tasks, CALIBRATION_EPISODES, ("success",)) if train is not None else []
     texts = instructions(train, numbers) if train is not None else {}
     if train is not None and not texts:
@@ -151,18 +95,19 @@ def _make(
         {k: v.contiguous() for k, v in run.network.state_dict().items()}, draft / "weights.safetensors"
     )
     shutil.copyfile(run.tokenizer_file, draft / "tokenizer.json")
-    samples = _samples(run, train if held_out is None else held_out, texts)
+    samples = _samples(run, stores.validation or train, texts)
     manifest = {**_static_manifest(run, name, texts), "samples": samples.write(draft)}
     # the graphs are read as a robot reads them: from a sealed bundle, by its default backend
     encoder = open_encoder(seal(draft, manifest), "openvino")
     try:
         least = _check(samples, encoder)
-        manifest |= _measured(run, encoder, train, held_out, numbers, texts)
-        manifest["provenance"] = _provenance(run, train, held_out, command)
-        manifest["provenance"]["metrics"] = {**manifest.pop("metrics"), "least_onnx_cosine": least}
+        findings: dict[str, Any] = {"task_state": {"provisional": "no episodes"}, "metrics": {}}
+        if train is not None:
+            manifest, findings = measured(draft, manifest, encoder, stores, numbers, texts)
     finally:
         encoder.close()
-    seal(draft, manifest)
+    findings["metrics"]["least_onnx_cosine"] = least
+    seal(draft, {**manifest, "provenance": {**_provenance(run, stores, command), **findings}})
 
 
 def _static_manifest(run: Run, name: str, texts: dict[str, str]) -> dict[str, Any]:
@@ -175,29 +120,11 @@ def _static_manifest(run: Run, name: str, texts: dict[str, str]) -> dict[str, An
         "tokenizer": {"file": "tokenizer.json", "context_length": network.text.context_length},
         "precision": "fp32",
         "network": network.to_dict(),
-        "instructions": _instructions(texts, {task: Calibration(0.0, 1.0) for task in texts}),
+        "instructions": instruction_entries(texts, {task: Calibration(0.0, 1.0) for task in texts}),
         "image_goal": UNKNOWN,
         "familiarity": NEVER_FAMILIAR,
-        "task_state": dict(TASK_STATE),
+        "task_state": dict(PROVISIONAL_TASK_STATE),
     }
-
-
-def _instructions(texts: dict[str, str], ends: dict[str, Calibration]) -> list[dict[str, Any]]:
-    entries = []
-    for task, text in texts.items():
-        words = load_tasks().get(task)
-        opposite = words.opposite_text if words is not None and words.text == text else None
-        entries.append(
-            {
-                "text": text,
-                "task": task,
-                **({"opposite": opposite} if opposite else {}),
-                "paraphrases": list(training_texts(task, text)[1:]),
-                "start": round(ends[task].start, 4),
-                "goal": round(ends[task].goal, 4),
-            }
-        )
-    return entries
 
 
 def _samples(run: Run, store: EpisodeStore | None, texts: dict[str, str]) -> Samples:
@@ -217,42 +144,10 @@ def _check(samples: Samples, encoder: Encoder) -> float:
     )
 
 
-def _measured(
-    run: Run,
-    encoder: Encoder,
-    train: EpisodeStore | None,
-    held_out: EpisodeStore | None,
-    numbers: Sequence[int],
-    texts: dict[str, str],
-) -> dict[str, Any]:
-    """Calibration from training successes, familiarity from texts, metrics from held-out episodes."""
-    if train is None:
-        return {"metrics": {}}
-    episodes = embed(encoder, train, numbers)
-    ends = calibrate_tasks(encoder, episodes, texts)
-    fit = fit_familiarity(encoder, texts)
-    metrics: dict[str, Any] = {}
-    if held_out is not None:
-        looked_at = choose(held_out, run.tasks)
-        metrics = Evaluation(encoder, embed(encoder, held_out, looked_at), texts).report().to_dict()
-    return {
-        "instructions": _instructions(texts, ends),
-        "image_goal": round(image_goal_ceiling(episodes), 4),
-        "familiarity": round(fit.threshold, 4),
-        "metrics": {**metrics, "familiarity": {k: round(v, 4) for k, v in asdict(fit).items()}},
-    }
-
-
-def _provenance(run: Run, train: EpisodeStore | None, held_out: EpisodeStore | None, command: str) -> dict[str, Any]:
-    def seeds(store: EpisodeStore) -> dict[str, int]:
-        records = [r for r in store.records if not run.tasks or r.task in run.tasks]
-        used = [r.seed for r in records]
-        return {"first": min(used), "last": max(used), "episodes": len(records)}
-
-    stores = {"train": train, "validation": held_out}
+def _provenance(run: Run, stores: Stores, command: str) -> dict[str, Any]:
     return {
         "data": command,
-        "seeds": {**{k: seeds(store) for k, store in stores.items() if store is not None}, "run": run.config.seed},
+        "seeds": {**stores.seeds(run.tasks), "run": run.config.seed},
         **({"imported": run.about["imported"]} if "imported" in run.about else {}),
         "commit": run.about.get("commit", "unknown"),
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -295,7 +190,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--data", type=Path, help="store the run learned from (calibration); optional after `liv import`"
     )
-    parser.add_argument("--validation", type=Path, help="store of other seeds (metrics, samples); likewise")
+    parser.add_argument(
+        "--validation", type=Path, help="store of other seeds (samples, task-state thresholds); likewise"
+    )
+    parser.add_argument(
+        "--test", type=Path, help="store of yet other seeds, which nothing was chosen by (metrics; else --validation)"
+    )
     parser.add_argument("--checkpoint", default=checkpoint.BEST, help="best.safetensors or last.pt")
     parser.add_argument("--name", help="name of the bundle (default: that of its folder)")
     parser.add_argument("--made-by", metavar="COMMAND", help="what made the data, for the provenance; with --data")
@@ -305,8 +205,7 @@ def main(argv: list[str] | None = None) -> int:
     bundle = export(
         load_run(arguments.run, arguments.checkpoint),
         arguments.out,
-        EpisodeStore(arguments.data) if arguments.data else None,
-        EpisodeStore(arguments.validation) if arguments.validation else None,
+        Stores(*(EpisodeStore(p) if p else None for p in (arguments.data, arguments.validation, arguments.test))),
         name=arguments.name or arguments.out.resolve().name,
         command=arguments.made_by or "none",
     )

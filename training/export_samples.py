@@ -9,6 +9,7 @@ from itertools import chain, zip_longest
 import numpy as np
 
 from liv_model.encoder import Encoder
+from liv_model.errors import DataError
 from liv_model.image import Preprocessing, to_square
 from liv_model.samples import Samples, draw_samples
 from training.calibrate import UNRELATED
@@ -28,12 +29,17 @@ def recorded_samples(
 
     Args:
         encoder: the network, for the reference embeddings.
-        store: of at least one success.
+        store: where the frames are from.
         tasks: names; empty for all of the store.
         texts: of each task the ways to say it, the instruction first.
+
+    Raises:
+        DataError: there is no success of these tasks.
     """
     cameras = len({record.camera for record in store.records})
     successes = choose(store, tasks, cameras, ("success",))
+    if not successes:
+        raise DataError(f"episode store {store.path}", expected="successful episodes of the run's tasks", got="none")
     order = [successes[i] for i in np.unique(np.linspace(0, len(successes) - 1, MOST_FRAMES).astype(int))]
     rounds = -(-SAMPLE_FRAMES // len(order))
     frames = []

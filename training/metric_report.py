@@ -45,6 +45,10 @@ class Report:
             for task in tasks
         }
 
+    def means(self) -> dict[str, float | None]:
+        """Metric to its mean, rounded to 4 digits."""
+        return {name: _rounded(e.mean) for name, e in self.overall.items()}
+
     def to_dict(self) -> dict:
         """Plain types, numbers rounded to 4 digits: what a bundle remembers. Per task only the means."""
         overall = {name: plain(e) for name, e in self.overall.items()}

@@ -26,7 +26,7 @@ def thresholds(bundle: Bundle, encoder: Encoder, store: EpisodeStore, evaluation
 
     Either is ``{"not_fitted": reason}`` where the bundle or the episodes do not have what it takes.
     """
-    return {"familiarity": _familiarity(bundle, encoder), "task_state": _task_state(bundle, store, evaluation)}
+    return {"familiarity": _familiarity(bundle, encoder), "task_state": task_state(bundle, store, evaluation)}
 
 
 def _familiarity(bundle: Bundle, encoder: Encoder) -> dict[str, Any]:
@@ -42,7 +42,8 @@ def _familiarity(bundle: Bundle, encoder: Encoder) -> dict[str, Any]:
     return {"bundle": {**_rounded(shipped), **texts}, "fitted": _rounded(asdict(fit_threshold(known, unrelated)))}
 
 
-def _task_state(bundle: Bundle, store: EpisodeStore, evaluation: Evaluation) -> dict[str, Any]:
+def task_state(bundle: Bundle, store: EpisodeStore, evaluation: Evaluation) -> dict[str, Any]:
+    """The task-state thresholds of a ``bundle`` and those ``fitted`` here, with the shares that they get right."""
     successes, failures = progress_curves(bundle, store, evaluation)
     if min(len(successes), len(failures)) < _LEAST:
         return {
