@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,9 +54,19 @@ class Media:
     topic: str | None = None
     rate_hz: float = FOLDER_RATE_HZ
 
-    def frames(self) -> Iterator[Frame]:
-        """Yield the frames in order; MediaError where one cannot be read."""
-        return {"video": _video_frames, "folder": _folder_frames, "bag": _bag_frames}[self.kind](self)
+    def frames(self, broken: Callable[[str], None] | None = None) -> Iterator[Frame]:
+        """Yield the frames in order.
+
+        Args:
+            broken: told of each frame of a folder or bag that does not decode, and that is then left out; without
+                it, the first one ends the reading.
+
+        Raises:
+            MediaError: none decodes, or one does not and ``broken`` is None.
+        """
+        if self.kind == "video":
+            return _video_frames(self)
+        return _whole_frames(self, _folder_frames(self) if self.kind == "folder" else _bag_frames(self), broken)
 
 
 def open_media(path: str | Path, *, topic: str | None = None, rate_hz: float = FOLDER_RATE_HZ) -> Media:
@@ -135,9 +145,30 @@ def _pictures(folder: Path) -> list[Path]:
     return sorted((p for p in folder.iterdir() if p.suffix.lower() in PICTURES), key=natural)
 
 
-def _folder_frames(media: Media) -> Iterator[Frame]:
+def _whole_frames(
+    media: Media, frames: Iterator[Frame | MediaError], broken: Callable[[str], None] | None
+) -> Iterator[Frame]:
+    """The frames that decode."""
+    whole = False
+    for frame in frames:
+        if isinstance(frame, Frame):
+            whole = True
+            yield frame
+        elif broken is None:
+            raise frame
+        else:
+            broken(str(frame))
+    if not whole:
+        what = str(media.path) + (f": {media.topic}" if media.topic else "")
+        raise MediaError(what, expected="at least one frame that decodes", got="none")
+
+
+def _folder_frames(media: Media) -> Iterator[Frame | MediaError]:
     for index, file in enumerate(_pictures(media.path)):
-        yield Frame(round(index * NANOSECONDS / media.rate_hz), read_image(file))
+        try:
+            yield Frame(round(index * NANOSECONDS / media.rate_hz), read_image(file))
+        except ImageError as error:
+            yield MediaError(str(error))
 
 
 def _count_messages(path: Path, topic: str) -> int:
@@ -145,7 +176,7 @@ def _count_messages(path: Path, topic: str) -> int:
         return sum(connection.msgcount for connection in reader.connections if connection.topic == topic)
 
 
-def _bag_frames(media: Media) -> Iterator[Frame]:
+def _bag_frames(media: Media) -> Iterator[Frame | MediaError]:
     first_ns = None
     for _, time_ns, message in bags.read_messages(media.path, [media.topic]):
         stamp = message.header.stamp
@@ -154,9 +185,7 @@ def _bag_frames(media: Media) -> Iterator[Frame]:
         try:
             yield _bag_frame(message, stamp_ns - first_ns)
         except ImageError as error:
-            raise MediaError(f"{media.path}: frame at {(stamp_ns - first_ns) / NANOSECONDS:.2f} s: {error}") from error
-    if first_ns is None:
-        raise MediaError(f"{media.path}: {media.topic}", expected="at least one frame", got="none")
+            yield MediaError(f"{media.path}: frame at {(stamp_ns - first_ns) / NANOSECONDS:.2f} s: {error}")
 
 
 def _bag_frame(message, time_ns: int) -> Frame:

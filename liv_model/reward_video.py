@@ -7,6 +7,7 @@ import argparse
 import json
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -16,7 +17,7 @@ from rich.text import Text
 from liv_model.bundle import Bundle
 from liv_model.curve_picture import draw_curves
 from liv_model.encoder import BACKENDS, Encoder, open_encoder
-from liv_model.errors import MediaError
+from liv_model.errors import MediaError, first_few
 from liv_model.goal import Goal, GoalResolver, ResolvedGoal
 from liv_model.image import read_image
 from liv_model.media import Media, open_media
@@ -25,10 +26,12 @@ from liv_model.progress_bar import progress_bar
 from liv_model.score import Curve, EncodedRecording, encode_frames, score, write_csv
 from liv_model.timings import percentiles
 
+MOST_NAMED = 10  # broken frames
 _EXAMPLES = """examples:
   liv reward arm.mp4 --goal "open the drawer" --goal "close the drawer"
   liv reward frames/ --rate 10 --goal-image done.png -o scored
   liv reward bag/ --topic /camera/image/compressed --goal "open the door" --json
+Exit code 1 when frames were left out because they do not decode; the summary names them.
 """
 
 
@@ -41,10 +44,12 @@ def main(argv: list[str] | None = None) -> int:
     encoder = open_encoder(bundle, arguments.backend, arguments.device)
     resolver = GoalResolver(bundle, encoder)
     resolved = {name: resolver.resolve(goal) for name, goal in goals.items()}
-    recording = _encode(media, encoder, bundle, quiet=arguments.json)
+    broken: list[str] = []  # frames, in words
+    recording = _encode(media, encoder, bundle, broken.append, quiet=arguments.json)
     scales = {name: (goal.embedding, goal.calibration) for name, goal in resolved.items()}
     curves = score(scales, recording.time_ns, recording.embeddings)
     summary = _summary(media, encoder, recording, curves, resolved)
+    summary["frames_broken"], summary["broken"] = len(broken), broken[:MOST_NAMED]
     folder = Path(arguments.output)
     _write(folder, media, recording, curves, summary)
     if arguments.json:
@@ -52,7 +57,10 @@ def main(argv: list[str] | None = None) -> int:
         print()
     else:
         _show(summary, folder)
-    return 0
+    if broken:
+        count = f"{len(broken)} of {len(broken) + len(recording.time_ns)} frames do not decode and were left out"
+        print(f"liv reward: {count}: {first_few(broken, MOST_NAMED)}", file=sys.stderr)
+    return 1 if broken else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,9 +93,11 @@ def _goals(arguments: argparse.Namespace) -> dict[str, Goal]:
     return goals or {"": Goal()}  # which says that a goal is missing
 
 
-def _encode(media: Media, encoder: Encoder, bundle: Bundle, *, quiet: bool) -> EncodedRecording:
+def _encode(
+    media: Media, encoder: Encoder, bundle: Bundle, broken: Callable[[str], None], *, quiet: bool
+) -> EncodedRecording:
     with progress_bar("encoding", media.frame_count or None, quiet=quiet, transient=True) as done:
-        return encode_frames(media.frames(), encoder, bundle.image, done)
+        return encode_frames(media.frames(broken), encoder, bundle.image, done)
 
 
 def _summary(

@@ -3,6 +3,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 
@@ -63,6 +64,20 @@ def test_reward_writes_table_picture_and_summary(frames, bundle, tmp_path):
     assert [float(row["time_s"]) for row in mine] == pytest.approx(np.arange(12) / 20)
     total = sum(float(row["reward"]) for row in mine)
     assert total == pytest.approx(float(mine[-1]["value"]) - float(mine[0]["value"]), abs=1e-7)
+
+
+def test_reward_goes_on_after_a_broken_frame_and_says_so(frames, bundle, tmp_path):
+    shutil.copytree(frames, tmp_path / "frames")
+    (tmp_path / "frames/5.png").write_bytes(b"not a picture")
+    result = liv(
+        "reward", "frames", "--goal", "open the drawer", "--bundle", str(bundle.path), "--json", folder=tmp_path
+    )
+    assert result.returncode == 1
+    summary = json.loads(result.stdout)
+    assert (summary["frames"], summary["frames_broken"]) == (11, 1) and "5.png" in summary["broken"][0]
+    assert "1 of 12 frames do not decode" in result.stderr and "5.png" in result.stderr
+    rows = list(csv.DictReader((tmp_path / "reward_out/reward.csv").open()))
+    assert len(rows) == 11 and float(rows[5]["time_s"]) == 0.6  # the others keep their times
 
 
 def test_reward_shows_people_a_table(frames, bundle, tmp_path):

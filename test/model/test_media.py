@@ -77,6 +77,20 @@ def test_a_cut_frame_in_a_bag_is_named_by_its_time(tmp_path):
         list(open_media(tmp_path / "a").frames())
 
 
+def test_a_broken_frame_is_left_out_where_that_is_asked_for(tmp_path):
+    write_bag(tmp_path / "bag", pictures(), cut=3)
+    write_folder(tmp_path / "folder", pictures())
+    (tmp_path / "folder/frame_10.png").write_bytes(b"not a picture")
+    for name, said in (("bag", "frame at 0.15 s"), ("folder", "frame_10.png")):
+        broken = []
+        frames = list(open_media(tmp_path / name, rate_hz=RATE).frames(broken.append))
+        np.testing.assert_allclose([f.time_ns for f in frames], np.array([0, 1, 2, 4, 5]) * 1e9 / RATE, atol=2)
+        assert len(broken) == 1 and said in broken[0]
+    write_bag(tmp_path / "all", pictures(1), cut=0)
+    with pytest.raises(MediaError, match="at least one frame that decodes"):
+        list(open_media(tmp_path / "all").frames(lambda _: None))
+
+
 def test_what_cannot_be_read(tmp_path):
     with pytest.raises(MediaError, match="no such file"):
         open_media(tmp_path / "none.mp4")
