@@ -106,7 +106,7 @@ FULL = Plan(
     episodes=12,
     shots=(0, 10, 20, 50),
     test_successes=6,
-    test_failures=2,
+    test_failures=1,
 )
 
 # Every step of the way in a few minutes; the figures mean nothing.
