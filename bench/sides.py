@@ -83,23 +83,13 @@ def _ours(spec: SideSpec, bundle: Bundle, backend: str) -> Side:
 def _torch(spec: SideSpec, bundle: Bundle, compiled: bool) -> Side:
     import torch
 
-    from bench.torch_network import image_encoder, load_network, on_arrays
+    from bench.torch_network import gpu_timer, image_encoder, load_network, on_arrays
 
     torch.set_num_threads(spec.threads)
     half = spec.precision == "fp16"
-    encode = on_arrays(
-        image_encoder(load_network(bundle), device=spec.device, half=half, compiled=compiled), spec.device
-    )
-
-    def gpu_ms(rgb: np.ndarray) -> float:
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        begin.record()
-        encode(rgb)
-        end.record()
-        end.synchronize()
-        return begin.elapsed_time(end)
-
-    return Side(encode, bundle.image.size, _version("torch"), gpu_ms=gpu_ms if spec.device == "cuda" else None)
+    encode = image_encoder(load_network(bundle), device=spec.device, half=half, compiled=compiled)
+    timer = gpu_timer(encode) if spec.device == "cuda" else None
+    return Side(on_arrays(encode, spec.device), bundle.image.size, _version("torch"), gpu_ms=timer)
 
 
 def _onnxruntime(spec: SideSpec, bundle: Bundle) -> Side:
