@@ -3,7 +3,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env train-env build demo test test-full lint fix bench gpu-check bench-training results clean
+.PHONY: help env train-env build demo test test-full lint fix bench gpu-check bench-training results bundle clean
 
 PYTHON ?= python3
 # How the simulator draws without a screen: osmesa (on the CPU), or egl.
@@ -55,6 +55,9 @@ bench-training: train-env ## the speed of training: samples beside JPEG files, m
 
 results: train-env ## the paper's comparisons, small, into docs/results.md; goes on after a stop (QUICK=1 RESULTS=folder)
 	@scripts/run python3 -m training.results $(RESULTS) $(if $(QUICK),--quick) $(ARGS)
+
+bundle: train-env ## the shipped bundle from nothing: simulate, train, export; a few hours on two cores, in pieces
+	@scripts/run scripts/bundle
 
 clean: ## removes environments, builds and the demo's output
 	rm -rf .venv .venv-ros .venv-lint build install log demo_out
