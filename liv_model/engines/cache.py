@@ -8,8 +8,10 @@ the kernel lets go of when its owner dies keeps two processes from building the 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
+import math
 import os
 import shutil
 import stat
@@ -18,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from liv_model.bundle import sha256
 from liv_model.engines.engine import Engine
@@ -28,7 +30,7 @@ from liv_model.folders import cache_folder
 FORMAT = 1  # of engine.json and of what is built; another number and every engine is built anew
 ABOUT = "engine.json"
 Report = Callable[[str, float], None]  # what is being done, and the share of it that is done, 0 to 1
-_TELL_EVERY_S = 2.0
+_TELL_EVERY_S, _ASK_EVERY_S = 2.0, 0.1
 _DRAFT = ".draft-"
 
 _log = logging.getLogger(__name__)
@@ -84,22 +86,14 @@ class EngineCache:
 @contextmanager
 def locked(folder: Path, report: Report) -> Iterator[None]:
     """Hold the lock of an engine's folder, from before it exists; another process that asks waits, and says so."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
-    told_s = -_TELL_EVERY_S
-    while True:
-        try:
-            lock.acquire(timeout=0.2)
-            break
-        except Timeout:
+    told_s = -math.inf
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
+        while not _take(lock):
             if time.monotonic() - told_s >= _TELL_EVERY_S:
                 told_s = time.monotonic()
                 report("waiting for another process that builds this engine", 0.0)
-    try:
-        yield
-    finally:
-        lock.release()
+            time.sleep(_ASK_EVERY_S)
+        yield  # closing the file lets go of it
 
 
 @contextmanager
@@ -160,6 +154,14 @@ def is_whole(folder: Path, about: dict[str, Any]) -> bool:
                 found[:12],
             )
             return False
+    return True
+
+
+def _take(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
     return True
 
 
