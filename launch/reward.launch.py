@@ -30,13 +30,15 @@ ARGUMENTS = {
     "camera": ("", "image topic of the camera (default: /camera/image_raw)"),
     "transport": ("", "what the topic carries: raw | compressed (default: raw)"),
     "goal": ("", "goal in words to begin with (default: the last one)"),
-    "backend": ("", "what runs the model: auto | openvino | torch (default: auto)"),
+    "backend": ("", "what runs the model: auto | openvino | tensorrt | torch (default: auto)"),
+    "precision": ("", "of its engine: auto | fp32 | fp16 | int8 (default: auto)"),
     "video": ("", "a video, folder of frames or bag to play as the camera (default: none)"),
     "log_level": ("info", "debug | info | warn | error | fatal"),
 }
 ENCODER_PARAMETERS = {
     "bundle": "bundle",
     "backend": "backend",
+    "precision": "precision",
     "goal": "goal",
     "camera": "camera.topic",
     "transport": "camera.transport",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -14,7 +15,9 @@ from liv_model.errors import MISTAKE, LivError
 COMMANDS = {
     "reward": ("liv_model.reward_video", "score a video, a folder of frames or a bag for goals, without ROS"),
     "demo": ("liv_ros.demo", "a live ROS graph over a recording, with the curve at the end"),
+    "doctor": ("liv_model.doctor.command", "what this machine can do, what is wrong with it, and the remedy"),
     "bundle": ("liv_model.bundle_command", "show what a bundle holds, and verify it"),
+    "engine": ("liv_model.engines.command", "build engines (TensorRT, OpenVINO int8) ahead, list and remove them"),
     "episodes simulate": ("training.simulate", "record episodes of simulated robot arms (Meta-World)"),
     "episodes import": ("training.import_episodes", "bring other people's recordings into a store of episodes"),
     "episodes show": ("training.show_episodes", "what a store of episodes holds, and whether it is whole"),
@@ -32,6 +35,7 @@ INTERRUPTED = 128 + signal.SIGINT
 def main(argv: list[str] | None = None) -> int:
     """Dispatch a command line; returns the exit code: 0, 2 for a user's mistake, 130 for Ctrl-C."""
     words = list(sys.argv[1:] if argv is None else argv)
+    _log_to_stderr()
     try:
         return _dispatch(words)
     except BrokenPipeError:  # `liv ... | head`
@@ -65,6 +69,16 @@ def _run(name: str, words: list[str]) -> int:
         raise LivError(
             f"module {error.name!r}", expected="installed", got="missing", remedy=f"this needs {remedy}"
         ) from error
+
+
+def _log_to_stderr() -> None:
+    """What liv_model tells as it goes, such as which engine serves; results go to standard output."""
+    ours = logging.getLogger("liv_model")
+    if not ours.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        ours.addHandler(handler)
+        ours.setLevel(logging.INFO)
 
 
 def _mistake(message: str) -> int:

@@ -16,13 +16,13 @@ from rich.text import Text
 
 from liv_model.bundle import Bundle
 from liv_model.curve_picture import draw_curves
-from liv_model.encoder import BACKENDS, Encoder, open_encoder
+from liv_model.encoder import BACKENDS, PRECISIONS, Encoder, open_encoder
 from liv_model.errors import MediaError, first_few
 from liv_model.goal import Goal, GoalResolver, ResolvedGoal
 from liv_model.image import read_image
 from liv_model.media import Media, open_media
 from liv_model.metrics import voc
-from liv_model.progress_bar import progress_bar
+from liv_model.progress_bar import progress_bar, progress_report
 from liv_model.score import Curve, EncodedRecording, encode_frames, score, write_csv
 from liv_model.timings import percentiles
 
@@ -41,7 +41,10 @@ def main(argv: list[str] | None = None) -> int:
     media = open_media(arguments.video, topic=arguments.topic, rate_hz=arguments.rate)
     goals = _goals(arguments)
     bundle = Bundle.load(arguments.bundle)
-    encoder = open_encoder(bundle, arguments.backend, arguments.device)
+    with progress_report(quiet=arguments.json) as report:
+        encoder = open_encoder(
+            bundle, arguments.backend, arguments.device, precision=arguments.precision, report=report
+        )
     resolver = GoalResolver(bundle, encoder)
     resolved = {name: resolver.resolve(goal) for name, goal in goals.items()}
     broken: list[str] = []  # frames, in words
@@ -78,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bundle", help="model bundle (default: the shipped models/metaworld)")
     parser.add_argument("--backend", default="auto", help=" | ".join(BACKENDS))
     parser.add_argument("--device", default="auto", help="the backend's name of a device (default: auto)")
+    parser.add_argument("--precision", default="auto", help=" | ".join(PRECISIONS))
     parser.add_argument("--topic", help="camera topic, for a bag with several")
     parser.add_argument(
         "--rate", type=float, default=10.0, metavar="HZ", help="rate of a folder of frames (default: 10)"
@@ -110,6 +114,7 @@ def _summary(
         "duration_s": round(float(curves[0].time_s[-1]), 3),
         "encode_ms": percentiles(recording.encode_ms, 50, 99),
         "backend": encoder.backend,
+        "precision": encoder.precision,
         "model": encoder.model,
         "goals": [_goal_summary(curve, resolved[curve.goal]) for curve in curves],
     }

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from liv_model.bundle import Bundle
+from liv_model.encoder import BACKENDS, PRECISIONS
 from liv_model.errors import MediaError
 from liv_model.folders import shipped
 from liv_model.media import open_media
@@ -40,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     # an empty or overlong goal is said here, before anything starts
     Tokenizer.load(bundle.file("tokenizer.json"), bundle.context_length).encode([arguments.goal])
     output = make_output(Path(arguments.output), media.path)
-    run = play(media, arguments.goal, bundle, output)
+    run = play(media, arguments.goal, bundle, output, backend=arguments.backend, precision=arguments.precision)
     summary = report(output, media, run, arguments.goal, bundle)
     if arguments.json:
         print(json.dumps(summary, indent=2))
@@ -89,6 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--video", help="video, folder of frames or bag (default: the shipped recording)")
     parser.add_argument("--topic", help="camera topic, for a bag with several")
     parser.add_argument("--bundle", help="model bundle (default: the shipped models/metaworld)")
+    parser.add_argument("--backend", default="auto", choices=BACKENDS, help="what runs the model (default: auto)")
+    parser.add_argument("--precision", default="auto", choices=PRECISIONS, help="of its engine (default: auto)")
     parser.add_argument("-o", "--output", default="demo_out", help="folder to write into (default: demo_out)")
     parser.add_argument("--json", action="store_true", help="print the summary on standard output")
     return parser

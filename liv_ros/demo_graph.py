@@ -81,15 +81,28 @@ class LiveRun:
         rewards: as they were received.
         encode_ms: p50 and p99 of the encoder's own time, as it told on /diagnostics.
         backend: what ran the model, as it told there.
+        precision: of its engine, likewise.
     """
 
     rewards: list[ReceivedReward]
     encode_ms: dict[str, float]
     backend: str
+    precision: str
 
 
-def play(media: Media, goal: str, bundle: Bundle, output: Path) -> LiveRun:
-    """Play a recording through the graph, show the rewards as they come, and record a bag into ``output/bag``."""
+def play(
+    media: Media, goal: str, bundle: Bundle, output: Path, *, backend: str = "auto", precision: str = "auto"
+) -> LiveRun:
+    """Play a recording through the graph, show the rewards as they come, and record a bag into ``output/bag``.
+
+    Args:
+        media: the recording.
+        goal: in words.
+        bundle: the model.
+        output: a folder that is there.
+        backend: of encoder_node.
+        precision: likewise.
+    """
     with ExitStack() as stack:
         init_rclpy([])
         stack.callback(rclpy.try_shutdown)
@@ -107,6 +120,8 @@ def play(media: Media, goal: str, bundle: Bundle, output: Path) -> LiveRun:
             "encoder_node",
             bundle=str(bundle.path),
             goal=goal,
+            backend=backend,
+            precision=precision,
             state_folder=str(output / "log"),
             **{"camera.topic": IMAGES, "camera.transport": "compressed"},
         )
@@ -115,7 +130,8 @@ def play(media: Media, goal: str, bundle: Bundle, output: Path) -> LiveRun:
         _wait_until_ready(watcher, executor, nodes)
         video = start("video_node", topic=IMAGES, transport="compressed", wait_for_subscribers=2, **_source(media))
         _watch(watcher, executor, console, [*nodes, video], video)
-        return LiveRun(watcher.rewards, watcher.encode_ms, watcher.encoder_health["backend"])
+        health = watcher.encoder_health
+        return LiveRun(watcher.rewards, watcher.encode_ms, health["backend"], health["precision"])
 
 
 def _source(media: Media) -> dict[str, str]:
@@ -124,7 +140,7 @@ def _source(media: Media) -> dict[str, str]:
 
 def _wait_until_ready(watcher: Watcher, executor: SingleThreadedExecutor, nodes: list[NodeProcess]) -> None:
     """Wait for the goal and for the reward and embedding topics to be connected from end to end."""
-    deadline = time.monotonic() + READY_WITHIN_S
+    deadline, told = time.monotonic() + READY_WITHIN_S, ""
     rewards, embeddings = f"{NAMESPACE}/{CAMERA}/reward", f"{NAMESPACE}/{CAMERA}/embedding"
     while True:
         executor.spin_once(timeout_sec=0.05)
@@ -134,6 +150,8 @@ def _wait_until_ready(watcher: Watcher, executor: SingleThreadedExecutor, nodes:
         connected = watcher.count_subscribers(rewards) >= 2 and watcher.count_subscribers(embeddings) >= 2
         if watcher.goal is not None and connected and watcher.count_publishers(rewards):
             return
+        if (last := nodes[0].last_line) != told:  # the encoder may build an engine first, and tells how far it is
+            deadline, told = time.monotonic() + READY_WITHIN_S, last
         if time.monotonic() > deadline:
             raise LivError(
                 "the graph", expected=f"ready within {READY_WITHIN_S:.0f} s", got="not", remedy="see the logs"

@@ -35,7 +35,7 @@ def report(output: Path, media: Media, run: LiveRun, goal: str, bundle: Bundle) 
     opposite = opposite_of(bundle, active)
     vectors = {goal: np.asarray(active.embedding)}
     if opposite:
-        encoder = open_encoder(bundle)
+        encoder = open_encoder(bundle, run.backend, precision=run.precision)  # the very engine that ran
         vectors[opposite] = encoder.encode_texts([opposite])[0]
         encoder.close()
     curves = score({name: (vector, Calibration()) for name, vector in vectors.items()}, times, embeddings)
@@ -51,6 +51,7 @@ def report(output: Path, media: Media, run: LiveRun, goal: str, bundle: Bundle) 
         "latency_ms": percentiles((reward.latency_ms for reward in run.rewards), 50, 95, 99),
         "encode_ms": run.encode_ms,
         "backend": run.backend,
+        "precision": run.precision,
         "model": bundle.identity,
         "message": active.message,
         "video": media.path.name,

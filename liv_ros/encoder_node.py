@@ -12,12 +12,13 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from liv_model.bundle import Bundle
-from liv_model.encoder import BACKENDS, open_encoder
+from liv_model.encoder import BACKENDS, PRECISIONS, Encoder, open_encoder
 from liv_model.errors import LivError
 from liv_model.goal import GoalResolver
 from liv_model.image import to_square
 from liv_model.timings import percentiles
 from liv_model.worker import CameraCounts, EncoderWorker, PendingFrame
+from liv_ros.build_report import BuildReport
 from liv_ros.camera_input import CameraInput
 from liv_ros.diagnostics import OK, WARN, Diagnostics
 from liv_ros.goal_input import GoalInput
@@ -25,6 +26,7 @@ from liv_ros.image_conversion import to_rgb
 from liv_ros.messages import STREAM_QOS, embedding_message
 from liv_ros.msg import Embedding
 from liv_ros.parameters import camera_names, parameter
+from liv_ros.python_log import PythonLog
 from liv_ros.run import run_node
 
 
@@ -37,13 +39,20 @@ class EncoderNode(Node):
         backend = parameter(self, "backend", "auto", "what runs the model", choices=BACKENDS)
         device = parameter(self, "device", "auto", "the backend's name of a device, or auto")
         threads = parameter(self, "threads", 0, "CPU threads of the backend; 0 = it decides", least=0, most=256)
+        precision = parameter(self, "precision", "auto", "of the engine that runs the model", choices=PRECISIONS)
+        max_batch = parameter(
+            self, "max_batch", 4, "pictures per call that an engine is built for (TensorRT)", least=1, most=64
+        )
         names = camera_names(self)
         # Cameras before goals: of what waits at the same time, the executor hands on the frames first, so that they
         # do not count for the goal.
         self._cameras = [CameraInput(self, name, self._on_image) for name in names]
         self._embeddings = {name: self.create_publisher(Embedding, f"{name}/embedding", STREAM_QOS) for name in names}
         self._bundle = Bundle.load(folder)
-        self._encoder = open_encoder(self._bundle, backend, device, threads)
+        self._python_log = PythonLog(self)
+        self._encoder = open_encoder(
+            self._bundle, backend, device, threads, precision, max_batch=max_batch, report=BuildReport(self)
+        )
         self._warm_up({1, len(names)})
         self._activation = uuid.uuid4().hex[:12]
         self._last_refusal = ""
@@ -58,7 +67,7 @@ class EncoderNode(Node):
             raise
         self._diagnostics = Diagnostics(self, self._health)
         self.get_logger().info(
-            f"{self._bundle.identity} on {self._encoder.backend} {self._encoder.device}, "
+            f"{self._bundle.identity} on {self._encoder.backend} {self._encoder.device} {self._encoder.precision}, "
             f"cameras: {', '.join(camera.topic for camera in self._cameras)}"
         )
 
@@ -88,6 +97,8 @@ class EncoderNode(Node):
             "model": self._bundle.identity,
             "backend": self._encoder.backend,
             "device": self._encoder.device,
+            "precision": self._encoder.precision,
+            **_gate(self._encoder),
             "activation": self._activation,
             "goal": (goal.text or "an image") if goal else "none",
             "last goal refused": self._goals.last_refusal,
@@ -126,7 +137,22 @@ class EncoderNode(Node):
         self._worker.close()
         self._goals.close()
         self._encoder.close()
+        self._python_log.close()
         super().destroy_node()
+
+
+def _gate(encoder: Encoder) -> dict[str, object]:
+    """What the gate found of the engine."""
+    found = encoder.gate
+    if found is None:
+        return {"gate": "none, this is the network itself"}
+    return {
+        "gate": f"{'passed' if found.passed else 'refused'}, {found.judged_at} on {found.place.device}",
+        "gate: least cosine of images": f"{found.least_image_cosine:.6f}",
+        "gate: least cosine of texts": f"{found.least_text_cosine:.6f}",
+        "gate: VOC of the clip": "no clip" if found.voc is None else f"{found.voc:.4f}",
+        "gate: VOC of the reference": "no clip" if found.voc_reference is None else f"{found.voc_reference:.4f}",
+    }
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -18,6 +18,20 @@ from rclpy.task import Future
 
 from liv_model.errors import MISTAKE, ConfigError, LivError
 
+_stop: Future | None = None  # of this process's node
+
+
+class Stopped(LivError):
+    """A signal came while the node was being made; it ends as it was told to."""
+
+    def __init__(self) -> None:
+        super().__init__("told to stop before it had begun")
+
+
+def is_stopping() -> bool:
+    """Whether this process's node has been told to end. For what takes long before it spins."""
+    return _stop is not None and _stop.done()
+
 
 def run_node(
     make: Callable[[], Node], argv: list[str] | None = None, *, ended: Callable[[Node], Future] | None = None
@@ -30,7 +44,8 @@ def run_node(
         ended: of a node that ends by itself, the future that tells so; its exception may be the LivError that
             ended it.
     """
-    stop = _stop_on_signal()
+    global _stop
+    stop = _stop = _stop_on_signal()
     node = None
     try:
         init_rclpy(argv)
@@ -44,6 +59,8 @@ def run_node(
             ended(node).result()
     except NameValidationException as error:
         return _mistake(make, ConfigError("name", expected="a valid ROS name", got=error))
+    except Stopped:
+        return 0
     except LivError as error:
         return _mistake(make, error)
     finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 from liv_model.bundle import Bundle
 from liv_model.encoder import BACKENDS, PRECISIONS, Encoder, open_encoder
 from liv_model.errors import ConfigError, DataError
-from liv_model.progress_bar import progress_bar
+from liv_model.progress_bar import progress_bar, progress_report
 from training.animation import FORMATS
 from training.episodes import EpisodeStore
 from training.evaluation import Embedded, Evaluation, Report, choose, embed, instructions
@@ -111,7 +111,10 @@ def main(argv: list[str] | None = None) -> int:
     bundle, store = Bundle.load(arguments.bundle), EpisodeStore(arguments.data)
     _require_size(bundle, store)
     numbers = _numbers(store, arguments.tasks, arguments.episodes)  # refused before a model is loaded
-    encoder = open_encoder(bundle, arguments.backend, arguments.device, precision=arguments.precision)
+    with progress_report(quiet=arguments.json) as report:
+        encoder = open_encoder(
+            bundle, arguments.backend, arguments.device, precision=arguments.precision, report=report
+        )
     try:
         with progress_bar("frames", sum(store.records[i].count for i in numbers)) as done:
             evaluation = evaluate(encoder, store, tasks=arguments.tasks, per_task=arguments.episodes, done=done)

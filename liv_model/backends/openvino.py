@@ -11,35 +11,47 @@ import openvino
 
 from liv_model.bundle import Bundle
 from liv_model.encoder import require_squares
-from liv_model.errors import BackendError
-from liv_model.folders import cache_folder
+from liv_model.engines.engine import Engine
+from liv_model.engines.gate import GateReport
+from liv_model.errors import BackendError, EngineError
 from liv_model.tokenizer import Tokenizer
 
 
-def open_encoder(bundle: Bundle, *, device: str = "auto", threads: int = 0) -> OpenVinoEncoder:
-    """Compile the bundle's graphs, or load them from the user's cache."""
-    return OpenVinoEncoder(bundle, device=device, threads=threads)
+def open_encoder(bundle: Bundle, engine: Engine, *, device: str = "auto", threads: int = 0) -> OpenVinoEncoder:
+    """Compile an engine's graphs, or load what was compiled before from its folder.
+
+    Raises:
+        EngineError: a graph of the engine's own will not load.
+        BackendError: OpenVINO has no such device, or the device does not take the graphs.
+    """
+    return OpenVinoEncoder(bundle, engine, device=device, threads=threads)
 
 
 class OpenVinoEncoder:
-    """The bundle's graphs, compiled by OpenVINO; see :class:`liv_model.encoder.Encoder`.
+    """An engine's graphs, compiled by OpenVINO; see :class:`liv_model.encoder.Encoder`.
 
     One camera's frame is the usual call, so batch 1 has a graph of its own with every shape fixed;
     other batches share one with a dynamic batch, compiled when first needed.
+
+    Attributes:
+        device_name: what the device is called, such as "Intel(R) Core(TM) i7-1260P".
     """
 
     backend = "openvino"
+    gate: GateReport | None = None
 
-    def __init__(self, bundle: Bundle, *, device: str = "auto", threads: int = 0):
+    def __init__(self, bundle: Bundle, engine: Engine, *, device: str = "auto", threads: int = 0):
         self.model = bundle.identity
+        self.precision = engine.spec.precision
+        self._engine = engine
         self._size = bundle.image.size
         self._tokenizer = Tokenizer.load(bundle.file("tokenizer.json"), bundle.context_length)
         self._core = openvino.Core()
         self.device = _device(self._core, device)
-        self._configure(threads, cache_folder() / "openvino" / bundle.digest)
-        self._vision_file, text_file = bundle.file("vision.onnx"), bundle.file("text.onnx")
-        self._one_image = self._compile(self._vision_file, [1, self._size, self._size, 3])
-        self._text = self._compile(text_file, [-1, bundle.context_length])
+        self.device_name = self._core.get_property(self.device, "FULL_DEVICE_NAME")
+        self._configure(threads)
+        self._one_image = self._compile(engine.vision, [1, self._size, self._size, 3])
+        self._text = self._compile(engine.text, [-1, bundle.context_length])
         self._many_images: openvino.InferRequest | None = None
 
     def encode_images(self, rgb: np.ndarray) -> np.ndarray:
@@ -48,7 +60,7 @@ class OpenVinoEncoder:
         if len(rgb) == 1:
             return _run(self._one_image, rgb)
         if self._many_images is None:
-            self._many_images = self._compile(self._vision_file, [-1, self._size, self._size, 3])
+            self._many_images = self._compile(self._engine.vision, [-1, self._size, self._size, 3])
         return _run(self._many_images, rgb)
 
     def encode_texts(self, texts: list[str]) -> np.ndarray:
@@ -59,25 +71,39 @@ class OpenVinoEncoder:
         """Release the compiled graphs."""
         self._one_image = self._many_images = self._text = self._core = None
 
-    def _configure(self, threads: int, cache: Path) -> None:
-        """One request at a time, as fast as it can be; float32 also where the CPU would rather take bfloat16."""
-        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    def _configure(self, threads: int) -> None:
+        """One request at a time, as fast as it can be, and computed as precisely as the engine says."""
+        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self._arithmetic()}
         if self.device == "CPU":
             settings["INFERENCE_NUM_THREADS"] = str(threads or min(4, os.cpu_count() or 1))
-        if _is_writable(cache):  # a read-only home costs the compilation, not the robot
-            settings["CACHE_DIR"] = str(cache)
+        if _is_writable(self._engine.blobs):  # a folder that cannot be written costs the compilation, not the robot
+            settings["CACHE_DIR"] = str(self._engine.blobs)
         try:
             self._core.set_property(self.device, settings)
         except RuntimeError as error:
             raise self._refusal("to take its settings", error) from error
 
+    def _arithmetic(self) -> str:
+        """Float16 only where the device really has it: asked for it, other CPUs take the coarser bfloat16."""
+        has_half = "FP16" in self._core.get_property(self.device, "OPTIMIZATION_CAPABILITIES")
+        return "f16" if self.precision == "fp16" and has_half else "f32"
+
     def _compile(self, file: Path, shape: list[int]) -> openvino.InferRequest:
+        model = self._read(file)
         try:
-            model = self._core.read_model(file)
             model.reshape(openvino.PartialShape(shape))
             return self._core.compile_model(model, self.device).create_infer_request()
         except RuntimeError as error:
             raise self._refusal(f"to compile {file.name}", error) from error
+
+    def _read(self, file: Path) -> openvino.Model:
+        try:
+            return self._core.read_model(file)
+        except RuntimeError as error:
+            if file.parent != self._engine.folder:  # the bundle's own, verified when it was loaded
+                raise self._refusal(f"to read {file.name}", error) from error
+            got = str(error).splitlines()[0]
+            raise EngineError(str(file), expected="a graph", got=got, remedy="build the engine anew") from error
 
     def _refusal(self, expected: str, error: RuntimeError) -> BackendError:
         remedy = "try device 'CPU', or update the package openvino"

@@ -49,7 +49,7 @@ class TorchEncoder:
         device: "cpu", "cuda", "cuda:1"; "auto" leaves a network where it is.
     """
 
-    backend = "torch"
+    backend, precision, gate = "torch", "fp32", None
 
     def __init__(
         self,

@@ -33,17 +33,15 @@ BATCH = 4
 
 @dataclass(frozen=True)
 class Place:
-    """What an engine's outputs depend on.
+    """What an engine's outputs depend on beside its files, whose sums are checked whenever it is found.
 
     Attributes:
         device: such as "NVIDIA GeForce RTX 4070 sm89", or the CPU's own name.
         driver: of the device, or the library where that is the driver, such as "openvino 2026.4.1".
-        files: the engine's files with their sizes and times, where they are its own.
     """
 
     device: str = ""
     driver: str = ""
-    files: str = ""
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,7 @@ def test_every_picture_goes_alone_and_in_company(samples):
 
 
 def test_a_report_comes_back_from_disk(samples, tmp_path):
-    here = Place("NVIDIA GeForce RTX 4070 sm89", "570.86, CUDA 12.8", "vision.plan 1 2")
+    here = Place("NVIDIA GeForce RTX 4070 sm89", "570.86, CUDA 12.8")
     for bend in (lambda rows: rows, lambda rows: with_row(rows, 0, np.nan)):
         report = judge(Reference(samples, images=bend), samples, "fp16").at(here)
         report.save(tmp_path / "gate.json")

@@ -41,7 +41,8 @@ def test_a_users_own_video(video, bundle, tmp_path):
     assert summary == json.loads((out / "summary.json").read_text())
     assert summary["frames"] == 40
     assert (summary["goal"], summary["opposite"]) == ("open the drawer", "close the drawer")
-    assert (summary["backend"], summary["model"]) == ("openvino", bundle.identity)
+    assert (summary["backend"], summary["precision"]) == ("openvino", "fp32")
+    assert summary["model"] == bundle.identity
     assert -1 <= summary["voc"] <= 1
     assert -1 <= summary["voc_opposite"] <= 1
     latency = summary["latency_ms"]

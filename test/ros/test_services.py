@@ -74,6 +74,8 @@ def test_reset_without_a_goal_says_so(probe, start):
         ("encoder_node", {"backend": "tensorrt"}, "use backend 'openvino'"),
         ("encoder_node", {"threads": -1}, "parameter threads: expected 0..256, got -1"),
         ("encoder_node", {"threads": "many"}, "parameter threads"),
+        ("encoder_node", {"precision": "fp64"}, "parameter precision: expected auto | fp32 | fp16 | int8, got 'fp64'"),
+        ("encoder_node", {"max_batch": 0}, "parameter max_batch: expected 1..64, got 0"),
         ("encoder_node", {"cameras": ["my camera"]}, "parameter cameras: expected distinct names"),
         ("encoder_node", {"cameras": ["kamera_ä"]}, "parameter cameras: expected distinct names"),
         ("encoder_node", {"camera.topic": "my topic"}, "expected a valid ROS name"),
@@ -89,7 +91,7 @@ def test_reset_without_a_goal_says_so(probe, start):
 def test_a_mistake_in_the_parameters_is_one_line_and_exit_code_2(start, node, parameters, message):
     process = start(node, **parameters)
     assert process.wait(30) == 2
-    [line] = [line for line in process.output.splitlines() if line.strip()]
+    [line] = [line for line in process.output.splitlines() if line.strip() and not line.startswith("[INFO]")]
     assert message in line
 
 

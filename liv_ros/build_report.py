@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far the build of an engine has come, in the node's log: minutes must not look dead, nor be deaf to Ctrl-C."""
+
+from __future__ import annotations
+
+import time
+
+from rclpy.node import Node
+
+from liv_ros.run import Stopped, is_stopping
+
+EVERY_S = 5.0
+
+
+class BuildReport:
+    """Logs each thing that a build does when it begins, and how far it has come every few seconds."""
+
+    def __init__(self, node: Node, every_s: float = EVERY_S):
+        self._logger = node.get_logger()
+        self._every_s = every_s
+        self._what = ""
+        self._told_s = 0.0
+
+    def __call__(self, what: str, share: float) -> None:
+        """Take note of what is being done and the share of it that is done, 0..1; Stopped if the node is to end."""
+        if is_stopping():
+            raise Stopped
+        now_s = time.monotonic()
+        if what != self._what or now_s - self._told_s >= self._every_s:
+            self._what, self._told_s = what, now_s
+            self._logger.info(f"engine, built once: {what}, {share:.0%}")
