@@ -7,7 +7,7 @@ import time
 
 from rclpy.node import Node
 
-from liv_ros.run import Stopped, is_stopping
+from liv_ros.run import StoppedError, is_stopping
 
 EVERY_S = 5.0
 
@@ -22,9 +22,9 @@ class BuildReport:
         self._told_s = 0.0
 
     def __call__(self, what: str, share: float) -> None:
-        """Take note of what is being done and the share of it that is done, 0..1; Stopped if the node is to end."""
+        """Take note of what is done and the share of it that is, 0..1; StoppedError if the node is to end."""
         if is_stopping():
-            raise Stopped
+            raise StoppedError
         now_s = time.monotonic()
         if what != self._what or now_s - self._told_s >= self._every_s:
             self._what, self._told_s = what, now_s

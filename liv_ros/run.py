@@ -21,7 +21,7 @@ from liv_model.errors import MISTAKE, ConfigError, LivError
 _stop: Future | None = None  # of this process's node
 
 
-class Stopped(LivError):
+class StoppedError(LivError):
     """A signal came while the node was being made; it ends as it was told to."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ def run_node(
             ended(node).result()
     except NameValidationException as error:
         return _mistake(make, ConfigError("name", expected="a valid ROS name", got=error))
-    except Stopped:
+    except StoppedError:
         return 0
     except LivError as error:
         return _mistake(make, error)

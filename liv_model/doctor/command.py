@@ -82,7 +82,8 @@ def _checks(bundle: str | None) -> Iterator[tuple[str, Callable[[], Finding | It
     yield "NVIDIA GPU", lambda: devices.check_gpu(found)
     yield "TensorRT", lambda: devices.check_tensorrt(found)
     yield "cuda-python", lambda: devices.check_cuda_python(found)
-    yield "OpenVINO", devices.check_openvino
+    yield "OpenVINO", lambda: devices.check_openvino(found)
+    yield "engine builders", devices.check_builders
     yield "backend auto", lambda: devices.check_backend(found)
 
     yield "folders", _check_folders

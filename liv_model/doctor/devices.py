@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import importlib.util
 
 from liv_model.doctor.finding import FAIL, OK, WARN, Finding
 from liv_model.engines.choose import choose_backend
@@ -59,17 +60,27 @@ def check_cuda_python(found: Nvidia) -> Finding:
     return Finding("cuda-python", OK, version)
 
 
-def check_openvino() -> Finding:
-    """OpenVINO and the devices that it knows."""
+def check_builders() -> Finding:
+    """What writes a precision into a graph; needed where engines other than OpenVINO's fp32 are built."""
+    lacking = [name for name in ("onnx", "onnxruntime", "nncf") if importlib.util.find_spec(name) is None]
+    if not lacking:
+        return Finding("engine builders", OK, "onnx, onnxruntime and nncf are installed")
+    lost = "int8 engines" if "onnx" not in lacking else "int8 and TensorRT engines"
+    return Finding("engine builders", OK, f"no {', no '.join(lacking)}: {lost} have to be built elsewhere")
+
+
+def check_openvino(found: Nvidia) -> Finding:
+    """OpenVINO and the devices that it knows; it can be spared where TensorRT serves."""
+    lacking = WARN if choose_backend(found)[0] == "tensorrt" else FAIL
     try:
         import openvino
 
         core = openvino.Core()
         devices = [f"{name} ({core.get_property(name, 'FULL_DEVICE_NAME')})" for name in core.available_devices]
     except Exception as error:
-        return Finding("OpenVINO", FAIL, f"it does not import: {error}", "pip install openvino: docs/install.md")
+        return Finding("OpenVINO", lacking, f"it does not import: {error}", "pip install openvino: docs/install.md")
     if not devices:
-        return Finding("OpenVINO", FAIL, "no devices", "update the package openvino")
+        return Finding("OpenVINO", lacking, "no devices", "update the package openvino")
     return Finding("OpenVINO", OK, f"{openvino.get_version().split('-')[0]}: {', '.join(devices)}")
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from liv_model.nvidia import Nvidia, has_cuda_python, nvidia, tensorrt_package
 
+# What precision "auto" tries, the fastest first: what is safe without being asked for.
+LADDER = {"tensorrt": ("fp16", "fp32"), "openvino": ("fp32",)}
+
 
 def choose_backend(found: Nvidia | None = None) -> tuple[str, str]:
     """What serves this machine best, and why: ``("openvino", "no NVIDIA driver")``.

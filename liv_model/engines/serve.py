@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from liv_model.engines import build as engines
 from liv_model.engines.cache import remove
-from liv_model.engines.choose import choose_backend
+from liv_model.engines.choose import LADDER, choose_backend
 from liv_model.engines.engine import GATE_FILE, Engine, EngineSpec
 from liv_model.engines.gate import LEAST_COSINE, VOC_WITHIN, GateReport, Place, judge
 from liv_model.errors import BackendError, EngineError, GateError
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 MODULES = {"openvino": "liv_model.backends.openvino", "tensorrt": "liv_model.backends.tensorrt"}
-# What "auto" tries, the fastest first.
-LADDER = {"tensorrt": ("fp16", "fp32"), "openvino": ("fp32",)}
 # What to ask for instead of a precision that was refused.
 SAFER = {"int8": {"tensorrt": "fp16", "openvino": "fp32"}, "fp16": {"tensorrt": "fp32", "openvino": "fp32"}}
 

@@ -8,9 +8,13 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from engine_doubles import plant, scale_a_part
 
-from liv_model.doctor import command, devices, folders, python, ros
+from liv_model.doctor import command, devices, folders, model, python, ros
 from liv_model.doctor.finding import FAIL, OK, WARN, Finding
+from liv_model.encoder import open_encoder
+from liv_model.engines.engine import EngineSpec
+from liv_model.errors import GateError
 from liv_model.folders import shipped
 from liv_model.nvidia import Gpu, Nvidia
 
@@ -181,9 +185,22 @@ def test_a_tensorrt_that_does_not_import_is_said(monkeypatch, tmp_path):
 
 
 def test_openvino(monkeypatch):
-    expect(devices.check_openvino(), OK, "CPU (")
+    none = Nvidia(problem="no NVIDIA driver")
+    expect(devices.check_openvino(none), OK, "CPU (")
     monkeypatch.setitem(sys.modules, "openvino", None)
-    expect(devices.check_openvino(), FAIL, "pip install openvino")
+    expect(devices.check_openvino(none), FAIL, "pip install openvino")
+    monkeypatch.setattr(devices, "choose_backend", lambda found: ("tensorrt", "a GPU"))
+    expect(devices.check_openvino(ORIN), WARN, "pip install openvino")
+
+
+def test_engine_builders(monkeypatch):
+    found = {"onnx", "onnxruntime", "nncf"}
+    monkeypatch.setattr(devices.importlib.util, "find_spec", lambda name: name if name in found else None)
+    expect(devices.check_builders(), OK, "nncf are installed")
+    found.remove("nncf")
+    expect(devices.check_builders(), OK, "no nncf: int8 engines have to be built elsewhere")
+    found.remove("onnx")
+    expect(devices.check_builders(), OK, "int8 and TensorRT engines")
 
 
 def test_folders(monkeypatch, tmp_path):
@@ -196,6 +213,33 @@ def test_folders(monkeypatch, tmp_path):
     expect(folders.check_cache(), WARN, "make room")
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nothing")
     expect(folders.check_cache(), WARN, "XDG_CACHE_HOME")
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def test_bundle_and_engines(own_cache, bundle, monkeypatch):
+    none = Nvidia(problem="no NVIDIA driver")
+    whole, service = model.check_bundle_and_engines(str(bundle.path), none)
+    expect(whole, OK, bundle.identity, "4 sample images")
+    expect(service, OK, "openvino fp32, to be judged")
+    encoder = open_encoder(bundle, "openvino", threads=1)
+    _, engine, service = model.check_bundle_and_engines(str(bundle.path), none)
+    expect(engine, OK, "fp32 for CPU", "passed; image cosine 1.00000", encoder.gate.judged_at, encoder.device_name)
+    expect(service, OK, "openvino fp32, passed")
+    plant(bundle, monkeypatch, EngineSpec("openvino", "int8"), scale_a_part)
+    with pytest.raises(GateError):
+        open_encoder(bundle, "openvino", threads=1, precision="int8")
+    _, *engines, service = model.check_bundle_and_engines(str(bundle.path), none)
+    [refused] = [engine for engine in engines if "int8" in engine.got]
+    expect(refused, WARN, "refused: images one by one: cosine", "liv engine remove test-openvino-int8-")
+    expect(service, OK, "openvino fp32")
+    monkeypatch.setitem(model.LADDER, "openvino", ("int8", "fp32"))
+    expect(model.check_service(bundle, "openvino"), WARN, "openvino fp32", "not openvino int8 (refused by the gate)")
+    monkeypatch.setitem(model.LADDER, "openvino", ("int8",))
+    expect(model.check_service(bundle, "openvino"), FAIL, "nothing: openvino int8 (refused")
 
 
 def test_a_check_that_breaks_stops_no_other():
