@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,12 +14,15 @@ from bench.gpu_check.soak import process_mib, soak
 from liv_model.backends.tensorrt import TensorRtEncoder, open_encoder
 from liv_model.bundle import Bundle
 from liv_model.cuda import Cuda
+from liv_model.engines.build import build
 from liv_model.engines.engine import Engine, EngineSpec
 from liv_model.engines.gate import judge
 from liv_model.errors import LivError
 from liv_model.samples import Samples
 
 Say = Callable[[str], None]
+Step = tuple[str, dict[str, Any]]
+_TELL_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,17 @@ class Plan:
     fill_memory: bool = False
 
 
+@dataclass(frozen=True)
+class _Bench:
+    """What every engine is checked with."""
+
+    plan: Plan
+    cuda: Cuda
+    say: Say
+    samples: Samples
+    against: list[parity.Reference]
+
+
 def check_all(plan: Plan, cuda: Cuda, say: Say) -> dict[str, Any]:
     """Every precision; a step that raises ends its precision, and the next one is tried.
 
@@ -51,8 +66,8 @@ def check_all(plan: Plan, cuda: Cuda, say: Say) -> dict[str, Any]:
     samples = Samples.load(plan.bundle)
     say("references: the bundle's own, OpenVINO, PyTorch")
     against, lacking = parity.references(plan.bundle, samples)
-    engines = {precision: _check_engine(plan, precision, samples, against, cuda, say) for precision in plan.precisions}
-    return {"lacking": lacking, "engines": engines}
+    bench = _Bench(plan, cuda, say, samples, against)
+    return {"lacking": lacking, "engines": {precision: _check(bench, precision) for precision in plan.precisions}}
 
 
 def passed(report: dict[str, Any]) -> bool:
@@ -62,24 +77,24 @@ def passed(report: dict[str, Any]) -> bool:
     )
 
 
-def _check_engine(plan: Plan, precision: str, samples: Samples, against: list, cuda: Cuda, say: Say) -> dict[str, Any]:
+def _check(bench: _Bench, precision: str) -> dict[str, Any]:
     steps: dict[str, Any] = {}
     try:
-        for name, result in _steps(plan, precision, samples, against, cuda):
+        for name, result in _steps(bench, precision):
             steps[name] = result
-            say(f"{precision} {name}: {_outcome(result)}")
-    except LivError as error:
-        say(f"{precision}: {error}")
-        return {"steps": steps, "failed": [str(error)]}
+            bench.say(f"{precision} {name}: {_outcome(result)}")
+    except Exception as error:  # whatever it is, it belongs into the report, with what came before it
+        said = str(error) if isinstance(error, LivError) else f"{error!r} in {traceback.format_exc().splitlines()[-3]}"
+        bench.say(f"{precision}: {said}")
+        return {"steps": steps, "failed": [said]}
     return {"steps": steps, "failed": _failed(steps)}
 
 
-def _steps(plan: Plan, precision: str, samples: Samples, against: list, cuda: Cuda):
+def _steps(bench: _Bench, precision: str) -> Iterator[Step]:
     """Name and result of each step, one after the other."""
-    from liv_model.engines import build
-
+    plan, cuda = bench.plan, bench.cuda
     spec = EngineSpec("tensorrt", precision, max_batch=plan.max_batch, device=plan.device)
-    engine, seconds = _timed(lambda: build.build(plan.bundle, spec))
+    engine, seconds = _timed(lambda: build(plan.bundle, spec, report=_progress(bench.say)))
     yield "build", {"s": seconds, "library": engine.library, "device": engine.device, **_sizes(engine)}
 
     def open_one() -> TensorRtEncoder:
@@ -89,10 +104,10 @@ def _steps(plan: Plan, precision: str, samples: Samples, against: list, cuda: Cu
     encoder, seconds = _timed(open_one)
     try:
         yield "open", {"s": seconds, "GPU MiB": (free - cuda.free_bytes()) / 2**20, "device": encoder.device}
-        gate = judge(encoder, samples, precision, batch=plan.max_batch)
+        gate = judge(encoder, bench.samples, precision, batch=plan.max_batch)
         yield "gate", asdict(gate) | {"said": str(gate)}
         if gate.passed:
-            yield from _run(plan, precision, samples, against, cuda, engine, encoder, open_one)
+            yield from _run(bench, engine, encoder, open_one)
     finally:
         encoder.close()
     again, seconds = _timed(open_one)
@@ -100,9 +115,11 @@ def _steps(plan: Plan, precision: str, samples: Samples, against: list, cuda: Cu
     yield "open again", {"s": seconds}
 
 
-def _run(plan, precision, samples, against, cuda, engine, encoder, open_one):
+def _run(bench: _Bench, engine: Engine, encoder: TensorRtEncoder, open_one: faults.Open) -> Iterator[Step]:
+    """What is asked of an engine that may serve."""
+    plan, cuda, samples = bench.plan, bench.cuda, bench.samples
     images, sizes = parity.sample_images(samples), tuple(range(1, min(plan.max_batch, 8) + 1))
-    yield "parity", parity.compare(encoder, samples, against, precision, plan.max_batch)
+    yield "parity", parity.compare(encoder, samples, bench.against, engine.spec.precision, plan.max_batch)
     yield "CUDA graphs", _graphs(encoder)
     yield "soak", soak(encoder, images, samples.texts, plan.calls, sizes, lambda: memory(cuda))
     yield "GIL", faults.gil(encoder, images)
@@ -125,6 +142,19 @@ def _graphs(encoder: TensorRtEncoder) -> dict[str, Any]:
 
 def _sizes(engine: Engine) -> dict[str, float]:
     return {f"{file.stem} MiB": file.stat().st_size / 2**20 for file in (engine.vision, engine.text)}
+
+
+def _progress(say: Say) -> Callable[[str, float], None]:
+    """Tells now and then how far a build has come: minutes must not look dead."""
+    told_s = time.monotonic()
+
+    def report(what: str, share: float) -> None:
+        nonlocal told_s
+        if time.monotonic() - told_s >= _TELL_EVERY_S:
+            told_s = time.monotonic()
+            say(f"{what}: {share:.0%}")
+
+    return report
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:

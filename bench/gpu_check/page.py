@@ -24,7 +24,7 @@ def page(report: dict[str, Any]) -> str:
 def _verdict(engine: dict[str, Any]) -> str:
     gate = engine["steps"].get("gate")
     judged = f"Gate {gate['said']}." if gate else "It did not come to the gate."
-    return f"{judged} {'Failed: ' + '; '.join(engine['failed']) if engine['failed'] else 'Nothing failed.'}"
+    return f"{judged} {'Failed: ' + '; '.join(engine['failed']) + '.' if engine['failed'] else 'Nothing failed.'}"
 
 
 def _rows(table: dict[str, Any], prefix: str = "") -> list[str]:

@@ -21,6 +21,7 @@ from liv_model.errors import BackendError, DeviceMemoryError, EngineError
 
 _log = logging.getLogger(__name__)
 _SAID_AT_MOST = 200  # characters of a message of TensorRT's
+_DRIVER_PROBLEM = re.compile(r"cudaError (?:35|100|803|804)\b")  # too old, no device, mismatch, not compatible
 _FAULTS_OF_A_PLAN = {"VERSION_MISMATCH", "UNSUPPORTED_CC", "MALFORMED_ENGINE"}
 _REBUILD = "build the engine anew (`liv engine build`)"
 
@@ -94,6 +95,10 @@ def refusal(log: Any, cuda: Cuda, what: str, *, needed: int, otherwise: type[Bac
     if re.search(r"out ?of ?memory|memory ?allocation|cannot allocate", said, re.IGNORECASE):
         return DeviceMemoryError.of(what, needed=needed, free=cuda.free_bytes())
     shown = " ".join(said.split())[:_SAID_AT_MOST] or "a refusal without words"
+    if _DRIVER_PROBLEM.search(said):
+        return BackendError(
+            f"TensorRT, {what}", expected="a driver for it", got=shown, remedy="update the NVIDIA driver"
+        )
     remedy = _REBUILD if otherwise is EngineError else "use backend 'openvino', and report what TensorRT said"
     return otherwise(f"TensorRT, {what}", expected="success", got=shown, remedy=remedy)
 

@@ -183,9 +183,7 @@ def test_another_thread_counts_while_encoding(encoder, samples, monkeypatch):
 
 @pytest.fixture
 def run(bundle, cuda, tmp_path, monkeypatch, small_blocks):
-    """The whole command over the doubles; build(spec) may be replaced."""
-    from liv_model.engines import build
-
+    """The whole command over the doubles; check.build may be replaced."""
     trt = FakeTensorRt(cuda)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(command, "nvidia", lambda: GPU)
@@ -194,7 +192,9 @@ def run(bundle, cuda, tmp_path, monkeypatch, small_blocks):
     monkeypatch.setattr(faults, "damaged_plans", lambda *arguments: {"passed": True})
     monkeypatch.setattr(faults, "_GIL_S", 0.1)
     monkeypatch.setattr(
-        build, "build", lambda bundle, spec: fake_engine(bundle, tmp_path / spec.precision, precision=spec.precision)
+        check,
+        "build",
+        lambda bundle, spec, report: fake_engine(bundle, tmp_path / spec.precision, precision=spec.precision),
     )
     monkeypatch.setattr(
         check, "open_encoder", lambda bundle, engine, device: TensorRtEncoder(bundle, engine, cuda=cuda, trt=trt)
@@ -206,7 +206,7 @@ def run(bundle, cuda, tmp_path, monkeypatch, small_blocks):
         report = json.loads((out / "report.json").read_text())
         return code, report, (out / "report.md").read_text()
 
-    run.trt, run.build = trt, build
+    run.trt = trt
     return run
 
 
@@ -232,13 +232,21 @@ def test_something_that_fails_is_exit_code_1_and_named(run, monkeypatch):
     assert "Failed: swap." in page
 
 
+def test_whatever_is_raised_belongs_into_the_report(run, monkeypatch):
+    monkeypatch.setattr(faults, "gil", lambda *arguments: 1 / 0)
+    code, report, page = run("--precisions", "fp32")
+    assert code == 1
+    assert "ZeroDivisionError('division by zero') in" in report["engines"]["fp32"]["failed"][0]
+    assert "soak" in page
+
+
 def test_a_precision_that_cannot_be_built_does_not_hide_the_others(run, bundle, monkeypatch, tmp_path):
-    def build(bundle, spec):
+    def build(bundle, spec, report):
         if spec.precision == "int8":
             raise BackendError("TensorRT", expected="an engine", got="no")
         return fake_engine(bundle, tmp_path / spec.precision, precision=spec.precision)
 
-    monkeypatch.setattr(run.build, "build", build)
+    monkeypatch.setattr(check, "build", build)
     code, report, _ = run()
     assert code == 1
     assert report["engines"]["int8"] == {"steps": {}, "failed": ["TensorRT: expected an engine, got no"]}
@@ -246,10 +254,10 @@ def test_a_precision_that_cannot_be_built_does_not_hide_the_others(run, bundle, 
 
 
 def test_a_gpu_that_tensorrt_for_rtx_does_not_know(run, cuda, monkeypatch):
-    def build(bundle, spec):
+    def build(bundle, spec, report):
         raise BackendError("TensorRT for RTX", expected="an engine", got="Unsupported SM")
 
-    monkeypatch.setattr(run.build, "build", build)
+    monkeypatch.setattr(check, "build", build)
     run.trt.IRuntimeCache = object
     run.trt.ComputeCapability = SimpleNamespace(__members__=dict.fromkeys(("NONE", "CURRENT", "SM86", "SM120")))
     code, report, page = run()

@@ -2,7 +2,7 @@
 """The TensorRT encoder over doubles of the GPU (fake_cuda.py) and of TensorRT (fake_tensorrt.py)."""
 
 import gc
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from tiny_bundle import TEXTS, make_bundle
 from liv_model.backends import tensorrt_library, tensorrt_tower
 from liv_model.backends.tensorrt import TensorRtEncoder
 from liv_model.errors import BackendError, DeviceMemoryError, EngineError, GoalError, ImageError
+from liv_model.nvidia import nvidia
 from liv_model.samples import Samples
 
 
@@ -152,19 +153,13 @@ def test_time_on_the_gpu_is_that_of_one_run(encoder, cuda):
 def test_it_may_be_used_from_several_threads(encoder):
     rgb = pictures(16)
     expected = encoder.encode_images(rgb)
-    wrong = []
 
     def use(index):
         for _ in range(20):
-            if not np.array_equal(encoder.encode_images(rgb[index : index + 1])[0], expected[index]):
-                wrong.append(index)
+            np.testing.assert_array_equal(encoder.encode_images(rgb[index : index + 1])[0], expected[index])
 
-    threads = [threading.Thread(target=use, args=(index,)) for index in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(use, range(4)))
 
 
 # --- graphs that cannot be had
@@ -308,6 +303,38 @@ def test_the_library_that_made_it_must_be_here(monkeypatch):
     assert not isinstance(raised.value, EngineError)  # building anew would not help
     with pytest.raises(EngineError, match=r"expected one of numpy .* got numpy 0\.0\.1"):
         tensorrt_library.import_library("numpy 0.0.1")
+
+
+@pytest.fixture(scope="module")
+def real_rtx():
+    return pytest.importorskip("tensorrt_rtx", reason="no module tensorrt_rtx")
+
+
+def build_for_sm89(rtx):
+    """A plan of the real library: one matrix product."""
+    builder = rtx.Builder(tensorrt_library.library_log(rtx))
+    network, config = builder.create_network(0), builder.create_builder_config()
+    rows = network.add_input("rows", rtx.float32, (1, 4))
+    weights = network.add_constant((4, 4), np.eye(4, dtype=np.float32)).get_output(0)
+    none = rtx.MatrixOperation.NONE
+    network.mark_output(network.add_matrix_multiply(rows, none, weights, none).get_output(0))
+    config.num_compute_capabilities = 1
+    config.set_compute_capability(rtx.ComputeCapability.SM89, 0)
+    return bytes(memoryview(builder.build_serialized_network(network, config)))
+
+
+def test_the_real_tensorrt_for_rtx_refuses_garbage(real_rtx, cuda, tmp_path):
+    (tmp_path / "vision.plan").write_bytes(bytes(1000))
+    with pytest.raises(EngineError, match="expected a plan for this GPU and version, got MALFORMED_ENGINE"):
+        tensorrt_library.load_engine(real_rtx, cuda, tmp_path / "vision.plan")
+
+
+@pytest.mark.skipif(bool(nvidia().gpus), reason="there is a GPU here")
+def test_the_real_tensorrt_for_rtx_without_a_driver_asks_for_no_new_plan(real_rtx, cuda, tmp_path):
+    (tmp_path / "vision.plan").write_bytes(build_for_sm89(real_rtx))
+    with pytest.raises(BackendError, match=r"expected a driver for it, got .*; update the NVIDIA driver") as raised:
+        tensorrt_library.load_engine(real_rtx, cuda, tmp_path / "vision.plan")
+    assert not isinstance(raised.value, EngineError)
 
 
 # --- memory
