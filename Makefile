@@ -41,13 +41,13 @@ fix: ## mends what ruff can mend
 	@scripts/lint --fix
 
 bench: build ## the speed of this machine beside others, into docs/performance.md (QUICK=1, ARGS="--bundles ~/liv_bench")
-	@scripts/env train bench
+	@scripts/env train engines
 	@scripts/run python3 -m bench $${QUICK:+--quick} $(ARGS)
 	@[[ -n "$${QUICK-}" ]] || scripts/run python3 -m bench.page bench/results/*.json
 
 gpu-check: build ## TensorRT on this machine's NVIDIA GPU: build, gate, parity, soak, benchmark, into gpu_check/ (docs/gpu_check.md)
 	@scripts/run python3 -m bench.gpu_check --only-look $(ARGS)
-	@scripts/env train bench engines
+	@scripts/env train engines
 	@scripts/run python3 -m bench.gpu_check $(ARGS)
 
 bench-training: train-env ## the speed of training: samples beside JPEG files, memory of the reader, a step beside its bare mathematics
