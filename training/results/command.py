@@ -13,11 +13,10 @@ from pathlib import Path
 
 from liv_model.errors import ConfigError
 from training.results.pieces import Piece, cut
-from training.results.plan import FULL, QUICK, Plan
+from training.results.plan import FULL, QUICK, ROOT, Plan
 from training.results.work import work
 
 PLAN, WALL = "plan.json", "wall.json"
-ROOT = Path(__file__).parents[2]
 _EPILOG = """examples:
   make results                          about an hour of one core; call it again after a stop, it goes on
   make results QUICK=1                  every step in a few minutes; its figures mean nothing
@@ -52,7 +51,7 @@ def _write(plan: Plan, folder: Path, page: Path, pieces: Sequence[Piece]) -> Non
 
     findings = Findings(plan, folder)
     figures = write_figures(findings, page.parent / "results")
-    made = provenance(plan, folder, pieces, wall_s(folder / WALL))
+    made = provenance(plan, folder, pieces, wall_s(folder / WALL), page.parent)
     page.write_text(document(findings, figures, page.parent, made), encoding="utf-8")
 
 

@@ -11,7 +11,8 @@ from liv_model.metrics import Estimate
 from training.results.compare import AGREES, DISAGREES, OPEN, Comparison, sentence
 from training.results.findings import Findings
 from training.results.paper import ALL, METRICS, Claim, Model, finetuning_claims, pretraining_claims
-from training.results.plan import ARMS, FINETUNED
+from training.results.plan import ARMS, FINETUNED, ROOT
+from training.results.provenance import parameters
 from training.tasks import load_tasks
 
 _CHANCE = {"language_voc": 0.0, "success_auc": 0.5, "antonym_contrast": 0.0}
@@ -32,7 +33,7 @@ def document(findings: Findings, figures: Mapping[str, Path], here: Path, made: 
         "",
         "<!-- written by `make results`: change training/results/, not this file -->",
         "",
-        *_about(findings),
+        *_about(findings, here),
         *_in_short(findings),
         *_pretraining(findings, links),
         *_fewshot(findings, links),
@@ -43,8 +44,8 @@ def document(findings: Findings, figures: Mapping[str, Path], here: Path, made: 
     return "\n".join(parts) + "\n"
 
 
-def _about(findings: Findings) -> list[str]:
-    plan = findings.plan
+def _about(findings: Findings, here: Path) -> list[str]:
+    plan, training = findings.plan, os.path.relpath(ROOT / "docs" / "training.md", here)
     return [
         "LIV (Ma et al., ICML 2023, [arXiv 2306.00958](https://arxiv.org/abs/2306.00958)) is value learning (VIP) plus "
         "a contrastive term (InfoNCE). Does it take both? Here a small network answers, from scratch, on simulated "
@@ -52,8 +53,9 @@ def _about(findings: Findings) -> list[str]:
         f"{len(plan.seeds)} seeds, judged on episodes of unseen seeds.",
         "",
         "The paper counts how often a policy or a planner succeeds. Here the value curves themselves are judged "
-        "([what the metrics say](training.md#judging-a-model)), on other tasks and by a network some hundred times "
-        "smaller: the direction of a difference can be compared with the paper's, its size cannot.",
+        f"([what the metrics say]({training}#judging-a-model)), on other tasks and of a network with "
+        f"{parameters(plan) / 1e6:.1f} million parameters where CLIP's RN50 has 102: the direction of a difference can "
+        "be compared with the paper's, its size cannot.",
         "",
         "Every cell is a mean over seeds and tasks with its 95 % bootstrap interval over both (drawn crosswise, paired "
         "where two models are compared). With so few seeds these intervals are rather too narrow, so a difference only "

@@ -9,7 +9,8 @@ from typing import Any
 
 from training.config import TrainConfig, load, plain
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / "training" / "configs"
 
 
 @dataclass(frozen=True)

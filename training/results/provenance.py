@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,14 +12,15 @@ from pathlib import Path
 from liv_model.machine import processor
 from training.commit import current_commit
 from training.results.pieces import Piece
-from training.results.plan import Plan
+from training.results.plan import ROOT, Plan
 from training.results.work import Ledger
 
 _LIBRARIES = ("torch", "numpy", "metaworld", "mujoco", "matplotlib")
 
 
-def provenance(plan: Plan, folder: Path, pieces: Sequence[Piece], wall_s: float) -> list[str]:
-    """Markdown lines."""
+def provenance(plan: Plan, folder: Path, pieces: Sequence[Piece], wall_s: float, here: Path) -> list[str]:
+    """Markdown lines for a page that lies in the folder ``here``."""
+    training = os.path.relpath(ROOT / "training", here)
     ledger = Ledger(folder)
     entries = [ledger.read(piece) for piece in pieces]
     commits = sorted({entry["commit"] for entry in entries} | {current_commit()})
@@ -26,20 +28,22 @@ def provenance(plan: Plan, folder: Path, pieces: Sequence[Piece], wall_s: float)
     kinds = list(dict.fromkeys(entry["kind"] for entry in entries))
     spent = {kind: [e["seconds"] for e in entries if e["kind"] == kind] for kind in kinds}
     total = sum(map(sum, spent.values()))
-    train, tune = plan.pretrain(), plan.finetune()
+    train = plan.pretrain()
     return [
-        f"- machine: {processor()}, Python {platform.python_version()}, {versions}",
+        f"- machine: {processor()}, load when done {os.getloadavg()[0]:.1f}, Python {platform.python_version()}, "
+        f"{versions}",
         f"- commit: {', '.join(commits)}",
         f"- command: `make results`, {len(pieces)} pieces; {_time(wall_s)} from start to end, {_time(total)} of "
-        f"single-threaded work (" + ", ".join(f"{kind} {len(s)} x {_mean(s)}" for kind, s in spent.items()) + ")",
+        "pieces of one thread by the clock ("
+        + ", ".join(f"{kind} {len(s)} x {_mean(s)}" for kind, s in spent.items())
+        + ")",
         f"- frames: {plan.size} px, every {plan.stride * 12.5:g} ms, one camera; training scenes from seed 0 on, test "
         "scenes from seed 100000 on",
-        f"- network: {_parameters(plan)} parameters; batch {train.batch}, AdamW at {train.optimizer.learning_rate:g}; "
-        "no step is chosen on held-out episodes: the last one counts",
-        f"- settings: [results.yaml](../training/configs/results.yaml) and "
-        f"[results_finetune.yaml](../training/configs/results_finetune.yaml) "
-        f"({tune.steps} steps); tasks, seeds and sizes: "
-        "[plan.py](../training/results/plan.py)",
+        f"- training: batches of {train.batch}, AdamW at {train.optimizer.learning_rate:g}; no step is chosen on "
+        "held-out episodes: the last one counts",
+        f"- settings: [results.yaml]({training}/configs/results.yaml) and "
+        f"[results_finetune.yaml]({training}/configs/results_finetune.yaml); tasks, seeds and sizes: "
+        f"[plan.py]({training}/results/plan.py)",
         "",
         "One piece of each kind (all of them stand in the results folder, under `pieces/`):",
         "",
@@ -49,11 +53,11 @@ def provenance(plan: Plan, folder: Path, pieces: Sequence[Piece], wall_s: float)
     ]
 
 
-def _parameters(plan: Plan) -> str:
+def parameters(plan: Plan) -> int:
+    """How many the network has."""
     from liv_model.network import LivNetwork  # torch
 
-    count = sum(p.numel() for p in LivNetwork(plan.pretrain().network).parameters())
-    return f"{count / 1e6:.1f} million"
+    return sum(p.numel() for p in LivNetwork(plan.pretrain().network).parameters())
 
 
 def _mean(seconds: Sequence[float]) -> str:
