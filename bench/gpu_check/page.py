@@ -16,8 +16,9 @@ def page(report: dict[str, Any]) -> str:
         lines += ["", f"## {precision}", "", _verdict(engine), ""]
         for name, result in engine["steps"].items():
             lines += ["", f"### {name}", "", "| | |", "|---|---|", *_rows(result)]
-    if benchmark := report.get("benchmark"):
-        lines += ["", "## benchmark", "", "| | |", "|---|---|", *_rows(benchmark)]
+    for name in ("trial of TensorRT for RTX", "benchmark"):
+        if name in report:
+            lines += ["", f"## {name}", "", "| | |", "|---|---|", *_rows(report[name])]
     return "\n".join(lines) + "\n"
 
 

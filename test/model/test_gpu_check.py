@@ -10,11 +10,11 @@ from model.fake_cuda import FakeCuda
 from model.fake_tensorrt import FakeTensorRt, fake_engine
 
 from bench.gpu_check import __main__ as command
-from bench.gpu_check import check, environment, faults, parity, soak
+from bench.gpu_check import check, environment, faults, parity, soak, trial
 from liv_model.backends.tensorrt import TensorRtEncoder
 from liv_model.engines import engine as engines
 from liv_model.errors import BackendError
-from liv_model.nvidia import Gpu, Nvidia
+from liv_model.nvidia import Gpu, Nvidia, nvidia
 from liv_model.samples import Samples
 
 GPU = Nvidia((Gpu("NVIDIA H200", "sm90", 1 << 37),), "580.1, CUDA 13.0")
@@ -253,11 +253,7 @@ def test_a_precision_that_cannot_be_built_does_not_hide_the_others(run, bundle, 
     assert not report["engines"]["fp32"]["failed"]
 
 
-def test_a_gpu_that_tensorrt_for_rtx_does_not_know(run, cuda, monkeypatch):
-    def build(bundle, spec, report):
-        raise BackendError("TensorRT for RTX", expected="an engine", got="Unsupported SM")
-
-    monkeypatch.setattr(check, "build", build)
+def test_a_gpu_that_tensorrt_for_rtx_does_not_know(run):
     run.trt.IRuntimeCache = object
     run.trt.ComputeCapability = SimpleNamespace(__members__=dict.fromkeys(("NONE", "CURRENT", "SM86", "SM120")))
     code, report, page = run()
@@ -265,7 +261,18 @@ def test_a_gpu_that_tensorrt_for_rtx_does_not_know(run, cuda, monkeypatch):
     assert report["verdict"] == (
         "this GPU (sm89) is not supported by TensorRT for RTX 10.3.0, which knows sm86, sm120; plain TensorRT is needed"
     )
-    assert "Unsupported SM" in page
+    assert list(report["trial of TensorRT for RTX"]) == ["no target", "CURRENT", "SM86"]
+    assert "AttributeError" in page  # the double has no builder
+
+
+def test_the_trial_asks_the_real_tensorrt_for_rtx(cuda):
+    """Here for a GPU that is not there: building for a named target works, the rest is refused in its own words."""
+    rtx = pytest.importorskip("tensorrt_rtx", reason="no module tensorrt_rtx")
+    if nvidia().gpus:
+        pytest.skip("there is a GPU here: it is not the double's")
+    said = trial.try_rtx(rtx, cuda)
+    assert "building it: expected success, got" in said["CURRENT"]
+    assert "trial.plan: expected" in said["SM89"] or "loading" in said["SM89"]
 
 
 @pytest.mark.parametrize(
