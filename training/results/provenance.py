@@ -28,15 +28,14 @@ def provenance(plan: Plan, folder: Path, pieces: Sequence[Piece], wall_s: float,
     kinds = list(dict.fromkeys(entry["kind"] for entry in entries))
     spent = {kind: [e["seconds"] for e in entries if e["kind"] == kind] for kind in kinds}
     total = sum(map(sum, spent.values()))
+    each = ", ".join(f"{kind} {len(seconds)} x {_mean(seconds)}" for kind, seconds in spent.items())
     train = plan.pretrain()
     return [
         f"- machine: {processor()}, load when done {os.getloadavg()[0]:.1f}, Python {platform.python_version()}, "
         f"{versions}",
         f"- commit: {', '.join(commits)}",
         f"- command: `make results`, {len(pieces)} pieces; {_time(wall_s)} from start to end, {_time(total)} of "
-        "pieces of one thread by the clock ("
-        + ", ".join(f"{kind} {len(s)} x {_mean(s)}" for kind, s in spent.items())
-        + ")",
+        f"pieces of one thread by the clock ({each})",
         f"- frames: {plan.size} px, every {plan.stride * 12.5:g} ms, one camera; training scenes from seed 0 on, test "
         "scenes from seed 100000 on",
         f"- training: batches of {train.batch}, AdamW at {train.optimizer.learning_rate:g}; no step is chosen on "
