@@ -17,7 +17,7 @@ from liv_model.engines.cache import remove
 from liv_model.engines.choose import LADDER, choose_backend
 from liv_model.engines.engine import GATE_FILE, Engine, EngineSpec
 from liv_model.engines.gate import LEAST_COSINE, VOC_WITHIN, GateReport, Place, judge
-from liv_model.errors import BackendError, EngineError, GateError
+from liv_model.errors import BackendError, EngineError, GateError, LivError
 from liv_model.nvidia import nvidia
 from liv_model.samples import Samples
 
@@ -74,19 +74,27 @@ def serve(bundle: Bundle, wish: Wish, *, report: Report | None = None) -> Encode
     """
     backend, why = choose_backend() if wish.backend == AUTO else (wish.backend, "")
     backends = [backend] if wish.backend != AUTO or backend == "openvino" else [backend, "openvino"]
-    specs = [spec for name in backends for spec in wish.engines(name)]
-    for spec, following in zip(specs, [*specs[1:], None], strict=True):
+    left = [spec for name in backends for spec in wish.engines(name)]
+    while True:
+        spec = left.pop(0)
         try:
             encoder = _open_judged(bundle, spec, wish.threads, report)
         except (BackendError, GateError) as error:
-            if following is None or (isinstance(error, GateError) and wish.precision != AUTO):
+            left = _instead(left, spec, error, wish)
+            if not left:
                 raise
-            _log.warning("%s; going on with %s %s", error, following.backend, following.precision)
+            _log.warning("%s; going on with %s %s", error, left[0].backend, left[0].precision)
         else:
-            because = f" (auto: {why})" if why and spec is specs[0] else ""
+            because = f" (auto: {why})" if why and spec.backend == backend else ""
             _log.info("%s: %s; gate %s", bundle.identity, _what_serves(encoder) + because, encoder.gate)
             return encoder
-    raise AssertionError("there is always a choice")
+
+
+def _instead(left: list[EngineSpec], failed: EngineSpec, error: LivError, wish: Wish) -> list[EngineSpec]:
+    """What may be taken instead of what failed."""
+    if isinstance(error, BackendError):  # not a matter of precision
+        return [spec for spec in left if spec.backend != failed.backend]
+    return left if wish.precision == AUTO else []
 
 
 def _what_serves(encoder: Encoder) -> str:
