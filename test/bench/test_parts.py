@@ -25,7 +25,7 @@ SMALL = Options(
     rounds=2,
     compiled=False,
     streams=(Stream(64, 48, "raw", 20.0), Stream(64, 48, "compressed", 20.0)),
-    turn_s=0.5,
+    turn_s=2.0,
     graph_rounds=1,
     offline_frames=8,
     offline_rounds=2,
@@ -129,7 +129,7 @@ def test_the_graph_beside_the_naive_node():
         (transport, side) for transport in ("raw", "compressed") for side in ("ours, fp32", "naive node")
     ]
     for row in rows:
-        assert 0 < row["n"] <= row["published"] < 10 and 0 < row["p50_ms"] <= row["p99_ms"]
+        assert 0 < row["n"] <= row["published"] < 40 and 0 < row["p50_ms"] <= row["p99_ms"]
     for ours in rows[::2]:
         assert ours["p99_share"]["n"] == ours["cpu_share"]["n"] == 1
         assert ours["values_differ_by"] < 0.05  # the naive node shrinks with PIL
