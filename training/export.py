@@ -12,16 +12,20 @@ import importlib.metadata
 import platform
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 
+from liv_model.backends import openvino
 from liv_model.backends.torch import TorchEncoder
 from liv_model.bundle import Bundle, seal
 from liv_model.calibration import Calibration
-from liv_model.encoder import Encoder, open_encoder
+from liv_model.encoder import Encoder
+from liv_model.engines.engine import Engine, EngineSpec
 from liv_model.errors import ConfigError, DataError
 from liv_model.samples import Samples
 from training import checkpoint, onnx_export
@@ -63,7 +67,7 @@ def export(run: Run, destination: Path, stores: Stores, *, name: str, command: s
         command: what made the data, for the provenance.
 
     Raises:
-        BundleError, GateError: the ONNX graphs do not compute what the network computes.
+        BundleError: the ONNX graphs do not compute what the network computes.
         ConfigError: the destination is something else than a bundle, or a store is lacking.
         DataError: a store is not of the network's size, or has attempts that another one has.
     """
@@ -97,15 +101,11 @@ def _make(run: Run, draft: Path, stores: Stores, name: str, command: str) -> Non
     shutil.copyfile(run.tokenizer_file, draft / "tokenizer.json")
     samples = _samples(run, stores.validation or train, texts)
     manifest = {**_static_manifest(run, name, texts), "samples": samples.write(draft)}
-    # the graphs are read as a robot reads them: from a sealed bundle, by its default backend
-    encoder = open_encoder(seal(draft, manifest), "openvino")
-    try:
+    with _graphs(seal(draft, manifest)) as encoder:
         least = _check(samples, encoder)
         findings: dict[str, Any] = {"task_state": {"provisional": "no episodes"}, "metrics": {}}
         if train is not None:
             manifest, findings = measured(draft, manifest, encoder, stores, numbers, texts)
-    finally:
-        encoder.close()
     findings["metrics"]["least_onnx_cosine"] = least
     seal(draft, {**manifest, "provenance": {**_provenance(run, stores, command), **findings}})
 
@@ -132,6 +132,19 @@ def _samples(run: Run, store: EpisodeStore | None, texts: dict[str, str]) -> Sam
     if store is None:
         return drawn_samples(oracle, run.config.network.image_size)
     return recorded_samples(oracle, store, run.tasks, [training_texts(task, text) for task, text in texts.items()])
+
+
+@contextmanager
+def _graphs(bundle: Bundle) -> Iterator[Encoder]:
+    """The graphs as a robot's CPU runs them; no engine of what is but a draft stays in the user's cache."""
+    files = bundle.file("vision.onnx"), bundle.file("text.onnx")
+    with tempfile.TemporaryDirectory() as folder:
+        engine = Engine(Path(folder), EngineSpec("openvino", "fp32"), "openvino", "CPU", *files)
+        encoder = openvino.open_encoder(bundle, engine)
+        try:
+            yield encoder
+        finally:
+            encoder.close()
 
 
 def _check(samples: Samples, encoder: Encoder) -> float:
