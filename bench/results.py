@@ -23,7 +23,18 @@ from training.commit import current_commit
 
 FORMAT = 1
 FOLDER = Path(__file__).parent / "results"
-_PACKAGES = ("numpy", "openvino", "torch", "onnxruntime", "opencv-python-headless", "pillow", "ros-jazzy-rclpy")
+_PACKAGES = (
+    "numpy",
+    "openvino",
+    "nncf",
+    "tensorrt",
+    "tensorrt-rtx-cu13",
+    "torch",
+    "onnxruntime",
+    "opencv-python-headless",
+    "pillow",
+    "ros-jazzy-rclpy",
+)
 
 
 @dataclass
