@@ -262,7 +262,10 @@ def test_the_document_carries_means_intervals_n_and_every_seed(tmp_path):
     assert "not fine-tuned" in text and "LIV, 50 episodes a task" in text
 
 
-@pytest.mark.parametrize(("voc", "said"), [(0.0, "within the interval of language VOC"), (0.4, "outside that of")])
+@pytest.mark.parametrize(
+    ("voc", "said"),
+    [(0.0, "within the interval of language VOC"), (0.4, "outside the interval of language VOC")],
+)
 def test_the_document_says_whether_an_untrained_text_tower_is_at_chance(tmp_path, voc, said):
     rng = np.random.default_rng(0)
 

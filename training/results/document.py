@@ -55,7 +55,8 @@ def _about(findings: Findings, here: Path) -> list[str]:
         "The paper counts how often a policy or a planner succeeds. Here the value curves themselves are judged "
         f"([what the metrics say]({training}#judging-a-model)), on other tasks and of a network with "
         f"{parameters(plan) / 1e6:.1f} million parameters where CLIP's RN50 has 102: the direction of a difference can "
-        "be compared with the paper's, its size cannot.",
+        "be compared with the paper's, its size cannot. The runs are short, too: this is who is ahead after so many "
+        "steps, not who would be in the end.",
         "",
         "Every cell is a mean over seeds and tasks with its 95 % bootstrap interval over both (drawn crosswise, paired "
         "where two models are compared). With so few seeds these intervals are rather too narrow, so a difference only "
@@ -131,10 +132,11 @@ def _untrained_texts(findings: Findings) -> list[str]:
         holds = [_name(m) for m, e in found.items() if e.low <= _CHANCE[m] <= e.high]
         misses = [_name(m) for m, e in found.items() if not e.low <= _CHANCE[m] <= e.high]
         said = [f"chance lies within the interval of {', '.join(holds)}"] if holds else []
-        said += [f"chance lies outside that of {', '.join(misses)}"] if misses else []
+        said += [f"chance lies outside the interval of {', '.join(misses)}"] if misses else []
         lines += [
             f"**{model.label}** never trains the text tower: every metric with an instruction in it compares frames "
-            f"with random directions ({'; '.join(said)}). Only its image VOC says what it has learned.",
+            f"with random directions ({'; '.join(said)}). Only its image VOC says what it has learned: that alone is "
+            "compared below.",
             "",
         ]
     return lines
@@ -220,6 +222,7 @@ def _claims(findings: Findings, claims: Sequence[Claim]) -> list[str]:
             continue
         lines += [
             f"**{claim.says}** {claim.source}: {claim.numbers}",
+            "",
             f"Here, {claim.better.label} against {claim.worse.label}: {_verdict(findings, claim)}",
             "",
             "| | " + " | ".join(_name(metric) for metric in found) + " |",
