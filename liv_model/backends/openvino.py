@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import openvino
 
+from liv_model.backends.openvino_blobs import Blobs
 from liv_model.bundle import Bundle
 from liv_model.encoder import require_squares
 from liv_model.engines.engine import Engine
@@ -47,6 +48,7 @@ class OpenVinoEncoder:
         self._size = bundle.image.size
         self._tokenizer = Tokenizer.load(bundle.file("tokenizer.json"), bundle.context_length)
         self._core = openvino.Core()
+        self._blobs = Blobs(engine.blobs)
         self.device = _device(self._core, device)
         self.device_name = self._core.get_property(self.device, "FULL_DEVICE_NAME")
         self._configure(threads)
@@ -76,8 +78,8 @@ class OpenVinoEncoder:
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self._arithmetic()}
         if self.device == "CPU":
             settings["INFERENCE_NUM_THREADS"] = str(threads or min(4, os.cpu_count() or 1))
-        if _is_writable(self._engine.blobs):  # a folder that cannot be written costs the compilation, not the robot
-            settings["CACHE_DIR"] = str(self._engine.blobs)
+        if self._blobs.usable:  # a folder that cannot be written to costs the compilation, not the robot
+            settings["CACHE_DIR"] = str(self._blobs.folder)
         try:
             self._core.set_property(self.device, settings)
         except RuntimeError as error:
@@ -92,9 +94,11 @@ class OpenVinoEncoder:
         model = self._read(file)
         try:
             model.reshape(openvino.PartialShape(shape))
-            return self._core.compile_model(model, self.device).create_infer_request()
+            request = self._core.compile_model(model, self.device).create_infer_request()
         except RuntimeError as error:
             raise self._refusal(f"to compile {file.name}", error) from error
+        self._blobs.record()
+        return request
 
     def _read(self, file: Path) -> openvino.Model:
         try:
@@ -118,14 +122,6 @@ def _device(core: openvino.Core, device: str) -> str:
     if device.split(".")[0].upper() not in {name.split(".")[0] for name in available}:
         raise BackendError("OpenVINO device", expected=" | ".join(["auto", *available]), got=repr(device))
     return device.upper()
-
-
-def _is_writable(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(folder, os.W_OK)
 
 
 def _run(request: openvino.InferRequest, data: np.ndarray) -> np.ndarray:
