@@ -49,7 +49,7 @@ class OpenVinoEncoder:
         self._tokenizer = Tokenizer.load(bundle.file("tokenizer.json"), bundle.context_length)
         self._core = openvino.Core()
         self._blobs = Blobs(engine.blobs)
-        self.device = _device(self._core, device)
+        self.device = find_device(device)
         self.device_name = self._core.get_property(self.device, "FULL_DEVICE_NAME")
         self._configure(threads)
         self._one_image = self._compile(engine.vision, [1, self._size, self._size, 3])
@@ -115,10 +115,11 @@ class OpenVinoEncoder:
         return BackendError(f"OpenVINO on {self.device}", expected=expected, got=first_line, remedy=remedy)
 
 
-def _device(core: openvino.Core, device: str) -> str:
+def find_device(device: str) -> str:
+    """OpenVINO's name of a device, "CPU" for "auto"; BackendError if there is none such."""
     if device == "auto":
         return "CPU"
-    available = core.available_devices
+    available = openvino.Core().available_devices
     if device.split(".")[0].upper() not in {name.split(".")[0] for name in available}:
         raise BackendError("OpenVINO device", expected=" | ".join(["auto", *available]), got=repr(device))
     return device.upper()

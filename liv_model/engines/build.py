@@ -74,7 +74,8 @@ def build(bundle: Bundle, spec: EngineSpec, *, report: Report | None = None) -> 
             got=error,
             remedy="free room there, or set XDG_CACHE_HOME to another folder",
         ) from error
-    _log.info("engine %s built in %.1f s, kept in %s", order.name, took_s, root)
+    if order.makes_files:
+        _log.info("engine %s built in %.1f s, kept in %s", order.name, took_s, root)
     built = _find(cache, order)
     if built is None:
         raise BackendError(f"engine {folder}", expected="what was built a moment ago", got="something else")
@@ -91,7 +92,7 @@ def _make(order: Order, new: Path, root: Path, report: Report) -> None:
     """Fill a folder with the files of an engine. OpenVINO reads the bundle's own graphs where they are as asked for."""
     if order.spec.backend == "tensorrt":
         _make_plans(order, new, root, report)
-    elif order.spec.precision == "int8":
+    elif order.makes_files:
         import onnx
 
         onnx.save(_graph(order, "vision", report), new / "vision.onnx")

@@ -48,6 +48,11 @@ class Order:
         return self.library.split()[0] == RTX
 
     @property
+    def makes_files(self) -> bool:
+        """Whether anything is built; OpenVINO reads the bundle's own graphs where they are as asked for."""
+        return self.spec.backend == "tensorrt" or self.spec.precision == "int8"
+
+    @property
     def targets(self) -> tuple[str, ...]:
         """Compute capabilities (TensorRT for RTX), else ()."""
         return tuple(self.device.split(",")) if self.is_rtx else ()
@@ -107,10 +112,11 @@ def resolve(bundle: Bundle, spec: EngineSpec) -> Order:
     if spec.backend == "tensorrt":
         trt = import_tensorrt(spec)
         return Order(bundle, spec, f"{trt.__name__} {trt.__version__}", _gpu(trt, spec))
-    device = "CPU" if spec.device == "auto" else spec.device.upper()
+    library = f"openvino {_openvino_version()}"
+    device = "CPU" if spec.device == "auto" else _openvino_device(spec.device)
     if spec.precision == "fp16":
         _require_half(device)
-    return Order(bundle, spec, f"openvino {_openvino_version()}", device)
+    return Order(bundle, spec, library, device)
 
 
 def import_tensorrt(spec: EngineSpec) -> Any:
@@ -176,6 +182,13 @@ def _require_half(device: str) -> None:
             got=f"one that has {', '.join(capabilities)}",
             remedy="take precision int8 or fp32, or device GPU",
         )
+
+
+def _openvino_device(name: str) -> str:
+    """A device that OpenVINO has here, asked where one is named: nothing is built for what nobody has."""
+    from liv_model.backends.openvino import find_device
+
+    return find_device(name)
 
 
 def _openvino_version() -> str:

@@ -135,6 +135,8 @@ def _open(bundle: Bundle, engine: Engine, threads: int) -> Encoder:
     try:
         module = importlib.import_module(MODULES[name])
     except ModuleNotFoundError as error:
+        if str(error.name).startswith("liv_model"):
+            raise
         raise BackendError(
             f"backend {name!r}",
             expected=f"the Python package {error.name!r}",

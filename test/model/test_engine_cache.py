@@ -78,6 +78,7 @@ def test_engine_json_says_it_in_words(bundle, made):
 def test_it_is_built_anew_for_another_model_version_device_or_precision(bundle, made, monkeypatch, tmp_path):
     from tiny_bundle import make_bundle
 
+    monkeypatch.setattr(orders, "_openvino_device", str.upper)  # as if there were a GPU
     folders = {build(bundle, INT8).folder}
     folders.add(build(make_bundle(tmp_path / "other", seed=1), INT8).folder)
     folders.add(build(bundle, EngineSpec("openvino", "int8", device="gpu")).folder)
