@@ -71,7 +71,7 @@ def test_their_network_is_the_one_that_is_imported(file):
     assert load(CONFIGS / f"{file}.yaml").network == plan_released().network
 
 
-@pytest.mark.parametrize("file", ["pretrain", "finetune", "metaworld", "tutorial"])
+@pytest.mark.parametrize("file", ["pretrain", "finetune", "metaworld", "tutorial", "results", "results_finetune"])
 def test_every_shipped_configuration_survives_a_round_trip(tmp_path, file):
     config = load(CONFIGS / f"{file}.yaml")
     (tmp_path / "copy.yaml").write_text(dump(config))
