@@ -49,7 +49,8 @@ ONBOARD = """
 import sys
 import liv_model.cli, liv_model.reward_video, liv_model.encoder, liv_model.backends.openvino, liv_model.worker
 import liv_model.goal, liv_model.goal_store, liv_model.bags, liv_model.media
-wrong = {"torch", "rclpy", "mujoco"} & set(sys.modules)
+import liv_model.engines.serve, liv_model.doctor.command, liv_model.doctor.ros, liv_model.doctor.model
+wrong = {"torch", "rclpy", "mujoco", "onnx", "nncf", "tensorrt", "tensorrt_rtx"} & set(sys.modules)
 sys.exit(f"loaded {wrong}" if wrong else 0)
 """
 
