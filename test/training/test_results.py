@@ -188,6 +188,21 @@ def test_the_status_line():
     assert command.status_line(77, 77, [], 0) == "77 of 77 pieces done"
 
 
+def test_the_time_of_a_call_that_is_killed_counts(tmp_path, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(command.time, "monotonic", lambda: clock[0])
+    status = command.Status(tmp_path / "wall.json")
+    for clock[0] in (100.0, 150.0, 199.5):  # one piece all the while, then killed
+        status.show(0, 2, ["a"], 60.0)
+    assert command.wall_s(tmp_path / "wall.json") == 99.5
+    clock[0] = 1000.0
+    again = command.Status(tmp_path / "wall.json")
+    again.show(1, 2, ["b"], 5.0)
+    clock[0] = 1010.0
+    again.end()
+    assert command.wall_s(tmp_path / "wall.json") == 109.5
+
+
 # --- the document -----------------------------------------------------------------------------------------------
 
 

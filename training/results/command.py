@@ -88,13 +88,14 @@ class Status:
 
     def show(self, done: int, total: int, names: Sequence[str], left_s: float) -> None:
         """As `training.results.work.Progress`; cheap to call often."""
-        terminal, now_s = sys.stderr.isatty(), time.monotonic()
         is_new = tuple(names) != self._shown
-        if not is_new and (not terminal or now_s < self._next_s):
+        if not is_new and time.monotonic() < self._next_s:
             return
-        self._shown, self._next_s = tuple(names), now_s + 1.0
-        if is_new:
-            self._keep()
+        self._shown, self._next_s = tuple(names), time.monotonic() + 1.0
+        self._keep()
+        terminal = sys.stderr.isatty()
+        if not (is_new or terminal):
+            return
         line = status_line(done, total, names, left_s)
         print(f"\r\x1b[2K{line}" if terminal else line, end="" if terminal else "\n", file=sys.stderr, flush=True)
 

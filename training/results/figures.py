@@ -53,6 +53,7 @@ def _panels(findings: Findings, models: Sequence[Model], **more) -> tuple[Figure
     """A figure with one panel for each metric that there is data for."""
     metrics = [metric for metric in ALL if findings.tasks(models[0], metric)]
     figure = Figure(figsize=(8.6, 2.15 * -(-len(metrics) // 3)), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.12)  # inches: the numbers of one panel are not those of the next
     axes = figure.subplots(-(-len(metrics) // 3), 3, squeeze=False, **more).ravel()
     for spare in axes[len(metrics) :]:
         spare.set_axis_off()

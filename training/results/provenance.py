@@ -33,7 +33,7 @@ def provenance(plan: Plan, folder: Path, pieces: Sequence[Piece], wall_s: float,
     return [
         f"- machine: {processor()}, load when done {os.getloadavg()[0]:.1f}, Python {platform.python_version()}, "
         f"{versions}",
-        f"- commit: {', '.join(commits)}",
+        f"- commits: {', '.join(commit[:12] + ('+changes' if '+' in commit else '') for commit in commits)}",
         f"- command: `make results`, {len(pieces)} pieces; {_time(wall_s)} from start to end, {_time(total)} of "
         f"pieces of one thread by the clock ({each})",
         f"- frames: {plan.size} px, every {plan.stride * 12.5:g} ms, one camera; training scenes from seed 0 on, test "
