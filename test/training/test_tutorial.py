@@ -59,7 +59,6 @@ def test_the_tutorials_commands_work(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.simulation
-@pytest.mark.timeout(1800)
 def test_the_tutorial_gives_a_model_in_three_minutes(tmp_path):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     run(tutorial(), tmp_path)
