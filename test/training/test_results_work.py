@@ -195,7 +195,7 @@ def test_a_quick_run_from_simulation_to_document(tmp_path):
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "results" / "results.md").read_text()
-    assert "## Few-shot fine-tuning" in text and str(ROOT) not in text
+    assert "## Few-shot fine-tuning" in text and "](results/fewshot.svg)" in text
     assert (tmp_path / "results" / "results" / "fewshot.svg").is_file()
     again = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
     assert again.returncode == 0 and "pieces done" in again.stderr and "piece 1 " not in again.stderr
