@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes.util
 import importlib.util
+import logging
 import os
 from collections.abc import Callable
 from functools import cache
@@ -54,6 +55,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker, lacks in LACKS.items():
         if item.get_closest_marker(marker) and (reason := lacks()):
             pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def our_log_as_it_was():
+    """Commands and nodes that a test runs in this process set up our log; the next test finds it as it was."""
+    ours = logging.getLogger("liv_model")
+    handlers, level, propagates = list(ours.handlers), ours.level, ours.propagate
+    yield
+    ours.handlers[:], ours.propagate = handlers, propagates
+    ours.setLevel(level)
 
 
 @pytest.fixture(scope="session")

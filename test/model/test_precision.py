@@ -2,6 +2,7 @@
 """Precisions as they stand in the ONNX. The graphs are run by ONNX's own reference and by OpenVINO."""
 
 import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -232,6 +233,7 @@ def test_quantising_tells_how_far_it_is_and_prints_nothing(towers, samples, capf
 
 @pytest.mark.parametrize("missing", ["nncf", "onnxruntime"])
 def test_int8_without_its_packages_says_what_to_install(towers, samples, monkeypatch, missing):
-    monkeypatch.setitem(sys.modules, missing, None)
+    for package in ("nncf", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, package, None if package == missing else ModuleType(package))
     with pytest.raises(BackendError, match=f"int8: expected the Python package '{missing}'.*requirements/engines.txt"):
         to_precision(towers["vision"], "int8", samples.images[:1], tensorrt=False)
