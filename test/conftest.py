@@ -15,7 +15,6 @@ import pytest
 
 from liv_model.nvidia import nvidia
 
-
 hypothesis.settings.register_profile("busy", deadline=None)  # CI machines are shared: a slow example is no failure
 hypothesis.settings.load_profile("busy")
 
