@@ -191,7 +191,7 @@ def quantised(towers, samples):
 def test_int8_computes_nearly_the_same_of_pictures_it_was_not_calibrated_on(quantised, towers, samples, tensorrt):
     for pictures in (samples.clip.images, samples.images):
         expected = run(towers["vision"], pictures)
-        assert least_cosine(run(quantised[tensorrt], pictures), expected) > 0.995
+        assert least_cosine(run(quantised[tensorrt], pictures), expected) > 0.99
 
 
 @pytest.mark.parametrize("tensorrt", [False, True])
