@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from liv_model.bundle import Bundle
 
 TOWERS = {"vision": "picture tower", "text": "text tower"}
-_PACKAGES = {"fp32": ("onnx",), "fp16": ("onnx",), "int8": ("onnx", "onnxruntime", "nncf")}
+_PACKAGES = {"fp32": ("onnx",), "fp16": ("onnx",), "bf16": ("onnx",), "int8": ("onnx", "onnxruntime", "nncf")}
 
 _log = logging.getLogger(__name__)
 
@@ -140,7 +140,14 @@ def _pictures(order: Order) -> np.ndarray:
     """What int8 is calibrated on. Not the clip: on that the gate looks with eyes of its own."""
     from liv_model.samples import Samples
 
-    return Samples.load(order.bundle).images
+    samples = Samples.load(order.bundle)
+    if samples.clip is None:
+        _log.warning(
+            "%s was exported without episodes, so int8 is calibrated on drawn pictures: what a camera sees may reach "
+            "further, which the gate cannot notice; export it with --data of your task, or take another precision",
+            order.bundle.identity,
+        )
+    return samples.images
 
 
 def _use_gpu(order: Order) -> None:

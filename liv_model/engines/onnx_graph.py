@@ -55,6 +55,11 @@ def after_weights(graph: onnx.GraphProto) -> set[str]:
     return names
 
 
+def last_weighted(graph: onnx.GraphProto) -> str:
+    """Name of the last weighted layer, the projection into the space of embeddings; "" if there is none."""
+    return next((node.name for node in reversed(graph.node) if node.op_type in WEIGHTED), "")
+
+
 def _is_weighted(node: NodeProto, weights: Iterable[str]) -> bool:
     return node.op_type in WEIGHTED or (node.op_type == "Gather" and node.input[0] in weights)
 

@@ -204,9 +204,12 @@ def test_int8_is_where_it_should_be(quantised, tensorrt):
         node = made_by[name]
         return origin(node.input[0]) if node.op_type == "Reshape" else node.op_type
 
+    *weighted, last = (node for node in model.graph.node if node.op_type in ("Conv", "Gemm"))
+    assert len(weighted) > 5
+    for node in weighted:
+        assert [origin(name) for name in node.input[:2]] == ["DequantizeLinear"] * 2, node.name
+    assert kinds[last.input[1]] == (HALF if tensorrt else FLOAT)
     for node in model.graph.node:
-        if node.op_type in ("Conv", "Gemm"):
-            assert [origin(name) for name in node.input[:2]] == ["DequantizeLinear"] * 2, node.name
         if node.op_type in ("QuantizeLinear", "DequantizeLinear") and tensorrt:
             assert kinds[node.input[2]] == TensorProto.INT8
             zero = next(tensor for tensor in model.graph.initializer if tensor.name == node.input[2])
