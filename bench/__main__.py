@@ -74,7 +74,7 @@ def _encoders(section: Section, options: Options) -> None:
     def measure(bundle: Bundle) -> None:
         kinds = ["OpenVINO", "torch eager", *(["torch.compile"] if options.compiled else []), "ONNX Runtime"]
         specs = [SideSpec(kind, str(bundle.path), "fp32", options.threads) for kind in kinds]
-        specs.insert(1, SideSpec("OpenVINO", str(bundle.path), "int8", options.threads))
+        specs[1:1] = [SideSpec("OpenVINO", str(bundle.path), coarser, options.threads) for coarser in ("bf16", "int8")]
         encoders.measure(section, bundle, specs, options)
 
     _each_bundle(section, options, measure, bundles.ARCHITECTURES)

@@ -25,7 +25,7 @@ class SideSpec:
     Attributes:
         kind: one of ``OPENERS``.
         bundle: its folder.
-        precision: fp32, fp16 or int8.
+        precision: fp32, fp16, bf16 or int8.
         threads: of the CPU.
         device: "cpu" or "cuda".
         max_batch: most pictures a call.

@@ -31,7 +31,7 @@ ARGUMENTS = {
     "transport": ("", "what the topic carries: raw | compressed (default: raw)"),
     "goal": ("", "goal in words to begin with (default: the last one)"),
     "backend": ("", "what runs the model: auto | openvino | tensorrt | torch (default: auto)"),
-    "precision": ("", "of its engine: auto | fp32 | fp16 | int8 (default: auto)"),
+    "precision": ("", "of its engine: auto | fp32 | fp16 | bf16 | int8 (default: auto)"),
     "video": ("", "a video, folder of frames or bag to play as the camera (default: none)"),
     "log_level": ("info", "debug | info | warn | error | fatal"),
 }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from liv_model.engines.gate import GateReport
 
 BACKENDS = ("auto", "openvino", "torch", "tensorrt")
-PRECISIONS = ("auto", "fp32", "fp16", "int8")
+PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
 
 
 class Encoder(Protocol):
@@ -67,7 +67,7 @@ def open_encoder(
         backend: ``openvino``, ``tensorrt``, ``torch`` (the slow oracle), or ``auto``: what serves this machine best.
         device: the backend's own name of a device, or ``auto``.
         threads: CPU threads to use; 0 leaves it to the backend.
-        precision: ``fp32``, ``fp16``, ``int8``, or ``auto``: the fastest that is safe without being asked for.
+        precision: ``fp32``, ``fp16``, ``bf16``, ``int8``, or ``auto``: the fastest that is safe unasked.
         max_batch: most pictures per call that an engine is built for; more are cut into pieces (TensorRT).
         report: told what a build does and the share of it that is done, 0..1.
 

@@ -17,6 +17,8 @@ from liv_model.engines.gate import GateReport
 from liv_model.errors import BackendError, EngineError
 from liv_model.tokenizer import Tokenizer
 
+_EXACT, _LARGEST = 4, 64  # pictures of a graph: each number of cameras up to 4; more is for recordings
+
 
 def open_encoder(bundle: Bundle, engine: Engine, *, device: str = "auto", threads: int = 0) -> OpenVinoEncoder:
     """Compile an engine's graphs, or load what was compiled before from its folder.
@@ -31,8 +33,9 @@ def open_encoder(bundle: Bundle, engine: Engine, *, device: str = "auto", thread
 class OpenVinoEncoder:
     """An engine's graphs, compiled by OpenVINO; see :class:`liv_model.encoder.Encoder`.
 
-    One camera's frame is the usual call, so batch 1 has a graph of its own with every shape fixed;
-    other batches share one with a dynamic batch, compiled when first needed.
+    Pictures run in graphs whose every shape is fixed, compiled when first needed (0.1 to 0.7 s) and kept: they are as
+    fast or faster, and with a batch of any size OpenVINO 2026.4 computes an int8 ResNet wrongly (cosine 0.86 for
+    0.995). A batch is cut into such sizes, so that no row is computed for nothing: 7 pictures are 4 and 3.
 
     Attributes:
         device_name: what the device is called, such as "Intel(R) Core(TM) i7-1260P".
@@ -52,18 +55,19 @@ class OpenVinoEncoder:
         self.device = find_device(device)
         self.device_name = self._core.get_property(self.device, "FULL_DEVICE_NAME")
         self._configure(threads)
-        self._one_image = self._compile(engine.vision, [1, self._size, self._size, 3])
         self._text = self._compile(engine.text, [-1, bundle.context_length])
-        self._many_images: openvino.InferRequest | None = None
+        self._images: dict[int, openvino.InferRequest] = {}
+        self._images_graph(1)  # one camera's frame is the usual call
 
     def encode_images(self, rgb: np.ndarray) -> np.ndarray:
         """Encode uint8 (B, S, S, 3) RGB to float32 (B, D), rows of unit norm."""
         require_squares(rgb, self._size)
-        if len(rgb) == 1:
-            return _run(self._one_image, rgb)
-        if self._many_images is None:
-            self._many_images = self._compile(self._engine.vision, [-1, self._size, self._size, 3])
-        return _run(self._many_images, rgb)
+        parts = []
+        while len(rgb):
+            size = graph_size(len(rgb))
+            parts.append(_run(self._images_graph(size), rgb[:size]))
+            rgb = rgb[size:]
+        return np.concatenate(parts)
 
     def encode_texts(self, texts: list[str]) -> np.ndarray:
         """Encode B texts to float32 (B, D), rows of unit norm; GoalError if one is empty or too long."""
@@ -71,7 +75,7 @@ class OpenVinoEncoder:
 
     def close(self) -> None:
         """Release the compiled graphs."""
-        self._one_image = self._many_images = self._text = self._core = None
+        self._images, self._text, self._core = {}, None, None
 
     def _configure(self, threads: int) -> None:
         """One request at a time, as fast as it can be, and computed as precisely as the engine says."""
@@ -86,9 +90,13 @@ class OpenVinoEncoder:
             raise self._refusal("to take its settings", error) from error
 
     def _arithmetic(self) -> str:
-        """Float16 only where the device really has it: asked for it, other CPUs take the coarser bfloat16."""
-        has_half = "FP16" in self._core.get_property(self.device, "OPTIMIZATION_CAPABILITIES")
-        return "f16" if self.precision == "fp16" and has_half else "f32"
+        """Said outright: left alone, OpenVINO takes bfloat16 where a CPU has it. What it lacks is no engine."""
+        return {"fp16": "f16", "bf16": "bf16"}.get(self.precision, "f32")
+
+    def _images_graph(self, size: int) -> openvino.InferRequest:
+        if size not in self._images:
+            self._images[size] = self._compile(self._engine.vision, [size, self._size, self._size, 3])
+        return self._images[size]
 
     def _compile(self, file: Path, shape: list[int]) -> openvino.InferRequest:
         model = self._read(file)
@@ -113,6 +121,11 @@ class OpenVinoEncoder:
         remedy = "try device 'CPU', or update the package openvino"
         first_line = str(error).splitlines()[0]
         return BackendError(f"OpenVINO on {self.device}", expected=expected, got=first_line, remedy=remedy)
+
+
+def graph_size(count: int) -> int:
+    """Pictures of the largest graph that ``count`` >= 1 of them fill: 1 to 4, then powers of two up to 64."""
+    return count if count <= _EXACT else min(1 << (count.bit_length() - 1), _LARGEST)
 
 
 def find_device(device: str) -> str:

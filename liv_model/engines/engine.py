@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from liv_model.engines.gate import GateReport
 
 ENGINE_BACKENDS = ("tensorrt", "openvino")
-PRECISIONS = ("fp32", "fp16", "int8")
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 MAX_TEXTS = 64  # texts per call that a TensorRT engine takes; a backend cuts longer lists into pieces
 LARGEST_BATCH = 1024
 GATE_FILE = "gate.json"
@@ -29,7 +29,7 @@ class EngineSpec:
 
     Attributes:
         backend: "tensorrt" or "openvino".
-        precision: "fp32", "fp16" or "int8".
+        precision: "fp32", "fp16", "bf16" (OpenVINO) or "int8".
         max_batch: most pictures per call (TensorRT; OpenVINO takes any number).
         targets: compute capabilities to build for, such as ("sm86", "sm89"); () is the GPU that is here. TensorRT
             for RTX only.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from liv_model.encoder import Encoder
     from liv_model.samples import Samples
 
-LEAST_COSINE = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.99}
+LEAST_COSINE = {"fp32": 0.9999, "fp16": 0.999, "bf16": 0.999, "int8": 0.99}
 VOC_WITHIN = 0.01
 NORM_WITHIN = 1e-3  # the final normalisation is float32 in every precision
 BATCH = 4
@@ -50,7 +50,7 @@ class GateReport:
 
     Attributes:
         passed: whether the engine may serve.
-        precision: of the engine: "fp32", "fp16" or "int8".
+        precision: of the engine: "fp32", "fp16", "bf16" or "int8".
         least_cosine: asked of every row.
         least_image_cosine: of all pictures, alone and in batches; NaN if an output is not finite.
         least_text_cosine: of all texts, likewise.

@@ -20,6 +20,7 @@ from liv_model.errors import BackendError
 from liv_model.nvidia import TENSORRT_PACKAGES
 
 RTX = "tensorrt_rtx"
+_HALVES = {"fp16": "float16", "bf16": "bfloat16"}
 _INSTALL = (
     "pip install -r requirements/engines.txt (TensorRT for RTX), take NVIDIA's packages or JetPack (TensorRT), "
     "or use backend 'openvino'"
@@ -110,12 +111,15 @@ def resolve(bundle: Bundle, spec: EngineSpec) -> Order:
         BackendError: the library is not installed, there is no such device, or it does not take the precision.
     """
     if spec.backend == "tensorrt":
+        if spec.precision == "bf16":
+            expected = "fp32 | fp16 | int8"
+            raise BackendError("precision of backend 'tensorrt'", expected=expected, got="bf16", remedy="take fp16")
         trt = import_tensorrt(spec)
         return Order(bundle, spec, f"{trt.__name__} {trt.__version__}", _gpu(trt, spec))
     library = f"openvino {_openvino_version()}"
     device = "CPU" if spec.device == "auto" else _openvino_device(spec.device)
-    if spec.precision == "fp16":
-        _require_half(device)
+    if spec.precision in _HALVES:
+        _require_half(device, spec.precision)
     return Order(bundle, spec, library, device)
 
 
@@ -163,24 +167,24 @@ def _capability_here(spec: EngineSpec, known: tuple[str, ...]) -> str:
             "engine target",
             expected=f"a GPU in this machine, or the names of compute capabilities ({', '.join(known)})",
             got=error,
-            remedy="give --target sm89, say, for the GPU that the engine is for",
+            remedy="to build for another machine give --target sm89, say; here, use backend 'openvino'",
         ) from error
 
 
-def _require_half(device: str) -> None:
-    """CPUs without float16 arithmetic compute in float32 or in the coarser bfloat16, and would not say so."""
+def _require_half(device: str, precision: str) -> None:
+    """Devices without that arithmetic compute in another one, and would not say so."""
     import openvino
 
     try:
         capabilities = openvino.Core().get_property(device, "OPTIMIZATION_CAPABILITIES")
     except RuntimeError as error:
         raise BackendError("OpenVINO device", expected="one that is here", got=repr(device)) from error
-    if "FP16" not in capabilities:
+    if precision.upper() not in capabilities:
         raise BackendError(
-            f"precision fp16 with OpenVINO on {device}",
-            expected="a device that computes in float16",
+            f"precision {precision} with OpenVINO on {device}",
+            expected=f"a device that computes in {_HALVES[precision]}",
             got=f"one that has {', '.join(capabilities)}",
-            remedy="take precision int8 or fp32, or device GPU",
+            remedy="take precision int8 or fp32, or another device",
         )
 
 

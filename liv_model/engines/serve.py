@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 MODULES = {"openvino": "liv_model.backends.openvino", "tensorrt": "liv_model.backends.tensorrt"}
-# What to ask for instead of a precision that was refused.
-SAFER = {"int8": {"tensorrt": "fp16", "openvino": "fp32"}, "fp16": {"tensorrt": "fp32", "openvino": "fp32"}}
+# What to ask for instead of a precision that was refused; fp32 where nothing is said.
+SAFER = {("int8", "tensorrt"): "fp16"}
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Wish:
         backend: "openvino", "tensorrt" or "auto".
         device: the backend's own name, or "auto".
         threads: of the CPU; 0 leaves it to the backend.
-        precision: "fp32", "fp16", "int8" or "auto".
+        precision: "fp32", "fp16", "bf16", "int8" or "auto".
         max_batch: most pictures per call that an engine is built for (TensorRT).
     """
 
@@ -170,8 +170,8 @@ def _place(engine: Engine, encoder: Encoder) -> Place:
 
 def _refusal(bundle: Bundle, engine: Engine, encoder: Encoder, found: GateReport) -> GateError:
     precision = engine.spec.precision
-    safer = SAFER.get(precision, {}).get(engine.spec.backend)
-    instead = f"use precision {safer}" if safer else "use another backend, or export the bundle anew"
+    safer = SAFER.get((precision, engine.spec.backend), "fp32")
+    instead = f"use precision {safer}" if precision != safer else "use another backend, or export the bundle anew"
     anew = f"`liv engine remove {engine.folder.name}`"
     return GateError(
         f"{_what_serves(encoder)}, engine of {bundle.identity}",

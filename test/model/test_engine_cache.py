@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from liv_model.bundle import Bundle
 from liv_model.cli import main as liv
 from liv_model.engines import build as builds
 from liv_model.engines import order as orders
@@ -20,6 +21,7 @@ from liv_model.engines.build import build, find
 from liv_model.engines.cache import ABOUT, EngineCache, remove
 from liv_model.engines.engine import EngineSpec
 from liv_model.errors import BackendError
+from liv_model.samples import Samples
 
 INT8 = EngineSpec("openvino", "int8")
 ROOT = Path(__file__).parents[2]
@@ -282,7 +284,7 @@ def test_an_engine_for_more_pictures_serves_fewer(bundle, tensorrt):
     ("values", "message"),
     [
         ({"backend": "onnx"}, "engine backend: expected tensorrt | openvino, got 'onnx'"),
-        ({"precision": "int4"}, "engine precision: expected fp32 | fp16 | int8, got 'int4'"),
+        ({"precision": "int4"}, "engine precision: expected fp32 | fp16 | bf16 | int8, got 'int4'"),
         ({"max_batch": 0}, "max batch: expected 1 to 1024"),
         ({"targets": ("89",)}, "engine target: expected a compute capability such as sm86, got '89'"),
         ({"backend": "openvino", "targets": ("sm86",)}, "leave out --target"),
@@ -304,7 +306,7 @@ def test_no_gpu_and_no_target(bundle, tensorrt, monkeypatch):
         raise BackendError("GPU", expected="one", got="none")
 
     monkeypatch.setattr("liv_model.cuda.find_device", none)
-    with pytest.raises(BackendError, match=r"expected a GPU in this machine, or the names .*; give --target sm89"):
+    with pytest.raises(BackendError, match=r"expected a GPU in this machine, or .*; to build .* --target sm89"):
         build(bundle, spec())
 
 
@@ -315,14 +317,26 @@ def test_no_tensorrt(bundle, monkeypatch, targets, package):
         build(bundle, spec(targets))
 
 
-def test_float16_with_openvino_needs_a_device_that_has_it(bundle, monkeypatch):
+@pytest.mark.parametrize(
+    ("precision", "message"),
+    [
+        ("fp16", "fp16 with OpenVINO on CPU: .*in float16, got one that has FP32, INT8; take precision int8 or fp32"),
+        ("bf16", "bf16 with OpenVINO on CPU: .*in bfloat16, got one that has FP32, INT8; take precision int8 or fp32"),
+    ],
+)
+def test_half_precision_with_openvino_needs_a_device_that_has_it(bundle, monkeypatch, precision, message):
     class Core:
         def get_property(self, device, name):
             return ["FP32", "INT8"]
 
     monkeypatch.setattr("openvino.Core", Core)
-    with pytest.raises(BackendError, match=r"fp16 with OpenVINO on CPU: .*float16, got one that has FP32, INT8; take"):
-        build(bundle, EngineSpec("openvino", "fp16"))
+    with pytest.raises(BackendError, match=message):
+        build(bundle, EngineSpec("openvino", precision))
+
+
+def test_bfloat16_is_not_for_tensorrt(bundle):
+    with pytest.raises(BackendError, match=r"of backend 'tensorrt': expected fp32 \| fp16 \| int8, got bf16"):
+        build(bundle, EngineSpec("tensorrt", "bf16"))
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
@@ -361,13 +375,14 @@ def test_removing_what_is_not_there_is_no_error(bundle, made):
     remove(engine)
 
 
-def test_a_real_int8_engine_is_read_by_openvino(bundle):
+def test_a_real_int8_engine_is_read_by_openvino():
     """The whole way, but for the gate: quantised, kept, opened."""
     pytest.importorskip("nncf")
     from liv_model.backends import openvino
 
+    bundle = Bundle.load()  # a test's own has one layer, which stays float32
     engine = build(bundle, INT8)
-    pictures = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)
+    pictures = Samples.load(bundle).clip.images[:3]
     encoders = [openvino.open_encoder(bundle, e) for e in (engine, build(bundle, EngineSpec("openvino", "fp32")))]
     rows, expected = (encoder.encode_images(pictures) for encoder in encoders)
     assert np.einsum("nd,nd->n", rows, expected).min() > 0.99

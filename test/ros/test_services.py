@@ -74,7 +74,7 @@ def test_reset_without_a_goal_says_so(probe, start):
         ("encoder_node", {"backend": "tensorrt"}, "use backend 'openvino'"),
         ("encoder_node", {"threads": -1}, "parameter threads: expected 0..256, got -1"),
         ("encoder_node", {"threads": "many"}, "parameter threads"),
-        ("encoder_node", {"precision": "fp64"}, "parameter precision: expected auto | fp32 | fp16 | int8, got 'fp64'"),
+        ("encoder_node", {"precision": "fp64"}, "precision: expected auto | fp32 | fp16 | bf16 | int8, got 'fp64'"),
         ("encoder_node", {"max_batch": 0}, "parameter max_batch: expected 1..64, got 0"),
         ("encoder_node", {"cameras": ["my camera"]}, "parameter cameras: expected distinct names"),
         ("encoder_node", {"cameras": ["kamera_ä"]}, "parameter cameras: expected distinct names"),
