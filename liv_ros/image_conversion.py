@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Camera messages to RGB: by cv_bridge where the ROS installation has it, by OpenCV otherwise; validated by us."""
+"""Camera messages to RGB: by cv_bridge where it is installed and reads them right, else by OpenCV; validated by us."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 from liv_model.errors import ImageError
-from liv_model.image_message import CHANNELS, compressed_to_rgb, image_to_rgb, validate_image
+from liv_model.image_message import compressed_to_rgb, image_to_rgb, validate_image
 
 try:
     import cv_bridge
 except ImportError:
     cv_bridge = None
+
+# It takes OpenCV's own types (8UC3) for no colours, and knows neither the newer names of YUV nor two planes.
+CV_BRIDGE_READS = {
+    *("rgb8", "bgr8", "rgba8", "bgra8", "mono8", "mono16", "yuv422", "yuv422_yuy2"),
+    *("bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8"),
+}
 
 
 def to_rgb(message: Image | CompressedImage) -> np.ndarray:
@@ -28,6 +34,15 @@ def to_rgb(message: Image | CompressedImage) -> np.ndarray:
 
 
 def _cv_bridge_reads(message: Image) -> bool:
-    """Whether cv_bridge reads this right: it skews rows whose step is no whole number of pixels, and wants padding."""
-    validate_image(message)
-    return message.step % CHANNELS[message.encoding] == 0 and len(message.data) >= message.height * message.step
+    """Whether cv_bridge reads this right.
+
+    It skews rows whose step is no whole number of pixels, wants the last row's padding, and swaps bytes by a method
+    that numpy 2 has dropped.
+    """
+    layout = validate_image(message)
+    return (
+        message.encoding in CV_BRIDGE_READS
+        and message.step % layout.pixel_bytes == 0
+        and len(message.data) >= message.height * message.step
+        and not message.is_bigendian
+    )
