@@ -39,6 +39,7 @@ class CvBridgeDouble:
     """Reads an Image as cv_bridge 4 does (core.py, cv_bridge.cpp): whole pixels a row, all padding, colours only."""
 
     calls = 0
+
     class CvBridge:
         def imgmsg_to_cv2(self, message, encoding):
             assert encoding == "rgb8"
