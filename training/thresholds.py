@@ -13,6 +13,7 @@ from liv_model.bundle import Bundle
 from liv_model.calibration import Calibration
 from liv_model.encoder import Encoder
 from liv_model.familiarity import fit_threshold
+from liv_model.task_state import ProgressScale
 from liv_model.task_state_fit import ProgressCurve, TaskStateJudgement, fit_task_state, judge_task_state
 from training.calibrate import familiarities
 from training.episodes import EpisodeStore
@@ -73,9 +74,15 @@ def progress_curves(
             (evaluation.failures(known.task), failures),
         ):
             for episode in episodes:
-                progress = np.array([scale.progress(value) for value in episode.curve(goal)])
-                curves.append(ProgressCurve(np.array(store.records[episode.number].time_s), progress))
+                curves.append(progress_curve(scale, store.records[episode.number].time_s, episode.curve(goal)))
     return successes, failures
+
+
+def progress_curve(scale: Calibration, time_s: Sequence[float], value: np.ndarray) -> ProgressCurve:
+    """The curve of one episode, of its frames' times (T,) and values (T,)."""
+    reader = ProgressScale(scale)
+    reader.begin(float(value[0]))
+    return ProgressCurve(np.asarray(time_s), np.array([reader.position(v, scale.progress(v)) for v in value.tolist()]))
 
 
 def _shares(judgement: TaskStateJudgement) -> dict[str, Any]:
