@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from liv_model.errors import ConfigError
+
 _SMALLEST_SPAN = 1e-3
+_LEAST_SHOWN_SPAN = 0.01  # closer than that, what a camera's noise does to the value is most of the progress
+_NOISES_APART = 3.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,41 @@ class Calibration:
             return float(value >= self.goal)
         return min(1.0, max(0.0, (value - self.start) / span))
 
+    def with_end(self, end: str, shown: ShownValue) -> Calibration:
+        """This calibration with one end as an operator shows it.
+
+        Args:
+            end: ``start`` or ``goal``.
+            shown: what the camera sees there.
+
+        Raises:
+            ConfigError: the two ends are closer than 0.01 or than three times the noise of ``shown``, or start is
+                above goal.
+        """
+        changed = replace(self, **{end: shown.mean})
+        least = max(_LEAST_SHOWN_SPAN, _NOISES_APART * shown.noise)
+        if changed._is_whole and changed.goal - changed.start < least:
+            other = "goal" if end == "start" else "start"
+            raise ConfigError(
+                "start and goal",
+                expected=f"the goal's value at least {least:.3f} above the start's",
+                got=f"{changed.start:.3f} at the start and {changed.goal:.3f} at the goal",
+                remedy=f"hold the scene still; if the {other} has changed too, show that first",
+            )
+        return changed
+
+    def overridden(self, by: Calibration) -> Calibration:
+        """The ends of ``by``, and this one's where ``by`` has none, unless they do not go with those of ``by``."""
+        start = self.start if math.isnan(by.start) else by.start
+        goal = self.goal if math.isnan(by.goal) else by.goal
+        mixed = Calibration(start, goal)
+        is_mixed = math.isfinite(by.start) != math.isfinite(by.goal)
+        return by if is_mixed and mixed._is_whole and goal - start < _LEAST_SHOWN_SPAN else mixed
+
+    @property
+    def _is_whole(self) -> bool:
+        return math.isfinite(self.start) and math.isfinite(self.goal)
+
     def progress_curve(self, value: np.ndarray) -> np.ndarray:
         """:meth:`progress` of every one of float64 (T,)."""
         if not (self.is_known and math.isfinite(self.start)):
@@ -53,6 +92,21 @@ class Calibration:
         if span < _SMALLEST_SPAN:
             return (value >= self.goal).astype(np.float64)
         return np.clip((value - self.start) / span, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class ShownValue:
+    """What a camera saw of a goal over a short while.
+
+    Attributes:
+        mean: of the values.
+        noise: their standard deviation.
+        count: how many.
+    """
+
+    mean: float
+    noise: float
+    count: int
 
 
 def calibrate(value_curves: list[np.ndarray]) -> Calibration:

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One camera of reward_node: its embeddings in, its rewards out, and what became of each."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from rclpy.node import Node
+
+from liv_model.calibration import Calibration, ShownValue
+from liv_model.errors import ConfigError
+from liv_model.reward import RewardStream
+from liv_ros.messages import STREAM_QOS, reward_message, stamp_ns
+from liv_ros.msg import ActiveGoal, Embedding, Reward
+from liv_ros.parameters import parameter
+
+SEEN_WITHIN_S = 2.0
+DROPS = ("no goal", "malformed", "another model or activation", "from before the goal", "stamps out of order")
+
+
+class CameraRewards:
+    """Scores the embeddings of one camera against the active goal.
+
+    Args:
+        node: reward_node; ``<camera>.smoothing_s`` becomes its parameter.
+        camera: its name.
+        stamp_jitter_s: see :class:`liv_model.reward.RewardStream`.
+
+    Attributes:
+        camera: its name.
+        goal: what is scored against, or None.
+        received: how many embeddings came.
+        rewards: how many rewards they made.
+        lost: how many are missing in their sequence.
+        dropped: by cause, how many made none.
+    """
+
+    def __init__(self, node: Node, camera: str, stamp_jitter_s: float):
+        self.camera = camera
+        self.goal: ActiveGoal | None = None
+        self.received = self.rewards = self.lost = 0
+        self.dropped = dict.fromkeys(DROPS, 0)
+        self._jitter_s = stamp_jitter_s
+        self._stream: RewardStream | None = None
+        self._first_sequence = 0
+        self._last: Embedding | None = None
+        self._scored_s: float | None = None  # when, by the steady clock, since the goal began
+        self._smoothing_s = parameter(
+            node,
+            f"{camera}.smoothing_s",
+            0.0,
+            "time constant (s) of an exponential moving average of this camera's values; 0 = none",
+            least=0.0,
+            most=60.0,
+            on_change=self._smooth,
+        )
+        self._publisher = node.create_publisher(Reward, f"{camera}/reward", STREAM_QOS)
+        node.create_subscription(Embedding, f"{camera}/embedding", self._on_embedding, STREAM_QOS)
+
+    def begin(self, goal: ActiveGoal, calibration: Calibration) -> None:
+        """Begin an episode of a goal with its first embedding."""
+        vector = np.asarray(goal.embedding, np.float32)
+        options = {"stamp_jitter_s": self._jitter_s, "smoothing_s": self._smoothing_s}
+        self.goal, self._stream = goal, RewardStream(vector, calibration, **options)
+        self._first_sequence = dict(zip(goal.cameras, goal.first_sequence, strict=True)).get(self.camera, 0)
+        self._scored_s = None
+
+    def end(self) -> None:
+        """Score nothing until another goal begins."""
+        self.goal = self._stream = self._scored_s = None
+
+    def reset(self) -> None:
+        """Begin a new episode of the goal with the next embedding."""
+        if self._stream is not None:
+            self._stream.reset()
+
+    def recalibrate(self, calibration: Calibration) -> None:
+        """Read progress on another scale from now on."""
+        if self._stream is not None:
+            self._stream.recalibrate(calibration)
+
+    def shown(self) -> ShownValue:
+        """What the camera sees of the goal now; ConfigError if there is no goal, or no picture of the present."""
+        if self._stream is None:
+            raise ConfigError("calibrate", expected="an active goal", got="none", remedy="set one first")
+        seen = self._stream.shown()
+        age_s = None if self._scored_s is None else time.monotonic() - self._scored_s
+        if seen is None or age_s is None or age_s > SEEN_WITHIN_S:
+            raise ConfigError(
+                f"calibrate {self.camera}",
+                expected=f"a picture scored within the last {SEEN_WITHIN_S:g} s",
+                got="none since the goal was set" if age_s is None else f"none for {age_s:.1f} s",
+                remedy="see /diagnostics",
+            )
+        return seen
+
+    def _smooth(self, smoothing_s: float) -> None:
+        self._smoothing_s = smoothing_s
+        if self._stream is not None:
+            self._stream.smoothing_s = smoothing_s
+
+    def _on_embedding(self, embedding: Embedding) -> None:
+        self.received += 1
+        self._count_lost(embedding)
+        vector = np.asarray(embedding.data, np.float32)
+        if (cause := self._unfit(embedding, vector)) is not None:
+            self.dropped[cause] += 1
+            return
+        sample = self._stream.update(vector, stamp_ns(embedding.header))
+        if sample is None:
+            self.dropped["stamps out of order"] += 1
+            return
+        self._publisher.publish(reward_message(embedding, self.goal.goal.id, sample))
+        self.rewards += 1
+        self._scored_s = time.monotonic()
+
+    def _count_lost(self, embedding: Embedding) -> None:
+        last, self._last = self._last, embedding
+        if last is not None and last.activation == embedding.activation:
+            self.lost += max(0, embedding.sequence - last.sequence - 1)
+
+    def _unfit(self, embedding: Embedding, vector: np.ndarray) -> str | None:
+        """Why an embedding may not be scored: only one of the goal's model, activation and time may."""
+        if self.goal is None:
+            return "no goal"
+        if embedding.model != self.goal.model or embedding.activation != self.goal.activation:
+            return "another model or activation"
+        if embedding.sequence < self._first_sequence:
+            return "from before the goal"
+        fits = embedding.camera == self.camera and len(vector) == len(self.goal.embedding)
+        return None if fits and np.isfinite(vector).all() else "malformed"
