@@ -78,7 +78,7 @@ def to_square(rgb: np.ndarray, preprocessing: Preprocessing, roi: Region | None 
     """
     require_rgb(rgb)
     if roi is not None:
-        rgb = _cut(rgb, roi)
+        rgb = cut(rgb, roi)
     size = preprocessing.size
     height, width = rgb.shape[:2]
     if max(height, width) > LARGEST_ASPECT * min(height, width):
@@ -125,7 +125,8 @@ def is_cut_jpeg(data: bytes) -> bool:
     return bytes(data[:2]) == b"\xff\xd8" and b"\xff\xd9" not in bytes(data).rstrip(b"\0")[-64:]
 
 
-def _cut(rgb: np.ndarray, roi: Region) -> np.ndarray:
+def cut(rgb: np.ndarray, roi: Region) -> np.ndarray:
+    """The part of uint8 (H, W, 3) that a region covers, a view; ImageError if it is not inside."""
     height, width = rgb.shape[:2]
     inside = roi.x >= 0 and roi.y >= 0 and roi.x + roi.width <= width and roi.y + roi.height <= height
     if roi.width < 1 or roi.height < 1 or not inside:

@@ -54,7 +54,7 @@ class EncoderWorker(Generic[Meta]):
     """Runs an encoder on a thread of its own.
 
     Args:
-        encoder: used by this thread alone; not closed.
+        encoder: used by this thread alone; not closed. :meth:`begin_anew` takes another one.
         on_embedding: called on the worker's thread as ``(camera, meta, sequence, embedding float32 (D,))``;
             ``sequence`` counts the embeddings of each camera from 0.
         on_refused: called on the worker's thread as ``(camera, error)`` for a bad frame.
@@ -102,6 +102,13 @@ class EncoderWorker(Generic[Meta]):
                 self._jobs.append((job, future))
                 self._wake.notify()
         return future
+
+    def begin_anew(self, encoder: Encoder) -> None:
+        """Count embeddings from 0 again, by this encoder from now on. To be called by a job."""
+        with self._wake:
+            self._encoder = encoder
+            self._next_sequence = {}
+            self.encode_ms.clear()
 
     def first_sequence(self) -> dict[str, int]:
         """By camera, the sequence from which on embeddings are surely of frames that come after this call.

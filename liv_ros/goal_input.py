@@ -1,30 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How goals reach the encoder: three topics and a service; and how the accepted one is told and kept."""
+"""How goals reach the encoder: three topics and two services; and how the accepted one is told and kept."""
 
 from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
-from rclpy.task import Future as RosFuture
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header, String
 
-from liv_model.errors import ConfigError, LivError
+from liv_model.errors import ConfigError, GoalError, LivError
 from liv_model.folders import state_folder
-from liv_model.goal import Goal, GoalResolver
+from liv_model.goal import Goal, ResolvedGoal
 from liv_model.goal_store import GoalStore, StoredGoal
+from liv_model.loaded_model import LoadedModel
 from liv_model.worker import EncoderWorker
+from liv_ros.awaitable import awaitable
+from liv_ros.camera_input import CameraInput
 from liv_ros.messages import LATCHED_QOS, active_goal_message, goal_from_message, goal_message
 from liv_ros.msg import ActiveGoal
 from liv_ros.msg import Goal as GoalMessage
 from liv_ros.parameters import parameter
-from liv_ros.srv import SetGoal
+from liv_ros.srv import GoalFromCamera, SetGoal
+
+
+class Serving(Protocol):
+    """What goals are taken up by: the encoder node."""
+
+    worker: EncoderWorker | None
+    model: LoadedModel | None  # changes on the device's thread alone, as does the activation
+    activation: str
 
 
 class GoalInput:
@@ -32,36 +44,71 @@ class GoalInput:
 
     Args:
         node: the encoder.
-        resolver: encodes goals; used on the device's thread only.
-        model: identity of the model.
-        activation: of the encoder.
-        worker: whose thread encodes.
+        serving: the encoder, too.
+        cameras: by name, for goals that a camera shows.
+
+    Attributes:
+        active: as it was published last, or None.
+        refused: how many goals were.
+        last_refusal: why the last one was.
     """
 
-    def __init__(self, node: Node, resolver: GoalResolver, model: str, activation: str, worker: EncoderWorker):
-        self._node = node
-        self._resolver = resolver
-        self._model, self._activation = model, activation
-        self._worker = worker
+    def __init__(self, node: Node, serving: Serving, cameras: Mapping[str, CameraInput]):
+        self._node, self._serving, self._cameras = node, serving, cameras
         self._disk = ThreadPoolExecutor(1, "liv_goal_store")  # a slow disk holds up no frame
         self.refused = 0
         self._counting = threading.Lock()  # goals are refused on the executor's and on the device's thread
         self.last_refusal = ""
         self.active: ActiveGoal | None = None
+        self._accepted: tuple[StoredGoal, GoalMessage] | None = None
         self._initial = parameter(node, "goal", "", "goal in words to begin with; empty = the last one, kept on disk")
         self._session = parameter(node, "session", "", "names one launch: a respawn within it keeps the last goal")
         folder = parameter(node, "state_folder", "", "where the last goal is kept; empty = ~/.local/state/liv_ros")
         self._store = GoalStore(_store_file(folder, node))
         self._publisher = node.create_publisher(ActiveGoal, "active_goal", LATCHED_QOS)
-        node.create_subscription(GoalMessage, "goal", self._on_goal, 10)
-        node.create_subscription(String, "goal/text", self._on_text, 10)
-        node.create_subscription(Image, "goal/image", self._on_image, 10)
-        # a group of its own: while the answer is awaited, the node's default group would let nothing else run
+        self._subscriptions: list[Subscription] = []
+        # a group of its own: while an answer is awaited, the node's default group would let nothing else run
         group = ReentrantCallbackGroup()
         node.create_service(SetGoal, "set_goal", self._on_set_goal, callback_group=group)
+        node.create_service(GoalFromCamera, "goal/from_camera", self._on_from_camera, callback_group=group)
 
-    def restore(self) -> None:
-        """Take up the goal to begin with: the last one of this launch, else the one given, else the last one."""
+    def open(self) -> None:
+        """Subscribe, and take up the goal to begin with.
+
+        That is the one that was active here; else the last one of this launch, else the one given, else the last one.
+        """
+        subscribe = self._node.create_subscription
+        self._subscriptions = [
+            subscribe(GoalMessage, "goal", self._on_goal, 10),
+            subscribe(String, "goal/text", self._on_text, 10),
+            subscribe(Image, "goal/image", self._on_image, 10),
+        ]
+        if self._accepted is not None:
+            goal, message = self._accepted
+            self._take(lambda: goal, message.header)
+        else:
+            self._restore()
+
+    def close(self) -> None:
+        """Subscribe no longer; idempotent."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    def finish(self) -> None:
+        """Finish what is being written to disk."""
+        self._disk.shutdown()
+
+    def resolve_by(self, model: LoadedModel) -> ResolvedGoal | None:
+        """What another model makes of the goal, None where there is none; GoalError if it cannot take it."""
+        return model.resolver.resolve(self._accepted[0].goal) if self._accepted else None
+
+    def publish_again(self, resolved: ResolvedGoal | None) -> None:
+        """Tell of the same goal under the model and activation that now are. To be called by a job."""
+        if resolved is not None:
+            self._publish(self._accepted[1], resolved)
+
+    def _restore(self) -> None:
         try:
             stored = self._store.load()
         except ConfigError as error:
@@ -84,10 +131,20 @@ class GoalInput:
 
     async def _on_set_goal(self, request: SetGoal.Request, response: SetGoal.Response) -> SetGoal.Response:
         """Answer once the goal is active or refused; the executor goes on meanwhile."""
+        goal = request.goal
+        return await self._answer(lambda: StoredGoal(goal.id, goal_from_message(goal)), goal.header, response)
+
+    async def _on_from_camera(
+        self, request: GoalFromCamera.Request, response: GoalFromCamera.Response
+    ) -> GoalFromCamera.Response:
+        return await self._answer(lambda: StoredGoal("", Goal(image=self._view(request.camera))), Header(), response)
+
+    async def _answer(
+        self, read: Callable[[], StoredGoal], header: Header, response: SetGoal.Response | GoalFromCamera.Response
+    ) -> SetGoal.Response | GoalFromCamera.Response:
         response.familiarity = float("nan")
         try:
-            goal = StoredGoal(request.goal.id, goal_from_message(request.goal))
-            active = await _ros_future(self._accept(goal, request.goal.header), self._node)
+            active = await awaitable(self._accept(read(), header), self._node)
         except Exception as error:  # also what a device may raise: the caller is waiting for an answer
             self._refuse(error)
             response.message = str(error)
@@ -97,38 +154,55 @@ class GoalInput:
         response.nearest, response.nearest_familiarity = active.nearest, active.nearest_familiarity
         return response
 
+    def _view(self, name: str):
+        """What a camera sees now; GoalError if there is no such camera, or it has shown nothing yet."""
+        if not name and len(self._cameras) == 1:
+            [name] = self._cameras
+        if name not in self._cameras:
+            raise GoalError("goal from camera", expected=f"one of {', '.join(self._cameras)}", got=repr(name))
+        view = self._cameras[name].view()
+        if view is None:
+            topic = self._cameras[name].topic
+            raise GoalError(f"goal from camera {name}", expected=f"a frame on {topic}", got="none so far")
+        return view
+
     def _take(self, read: Callable[[], StoredGoal], header: Header | None = None) -> None:
         """Accept what ``read`` gives; a goal that is refused, at once or by the model, is logged."""
         try:
-            self._accept(read(), header or Header()).add_done_callback(self._on_accepted)
+            self._accept(read(), header or Header()).add_done_callback(self._on_done)
         except LivError as error:
             self._refuse(error)
 
-    def _on_accepted(self, future: Future) -> None:
+    def _on_done(self, future: Future) -> None:
         if not future.cancelled() and (error := future.exception()) is not None:
             self._refuse(error)
 
     def _accept(self, asked: StoredGoal, header: Header) -> Future:
         """Have a goal encoded and made active on the device's thread; the future gives the ActiveGoal."""
+        if not self._subscriptions:
+            remedy = "activate it first, or start it with autostart:=true"
+            raise GoalError("goal", expected="an active encoder_node", got="one that is not", remedy=remedy)
         if not (header.stamp.sec or header.stamp.nanosec):
             header.stamp = self._node.get_clock().now().to_msg()
         goal = StoredGoal(asked.id or uuid.uuid4().hex[:12], asked.goal, self._session)
         message = goal_message(goal.id, header, goal.goal)
 
         def job() -> ActiveGoal:
-            resolved = self._resolver.resolve(goal.goal)
-            first = self._worker.first_sequence()  # from here on the goal counts
-            self._activate(active_goal_message(message, self._model, self._activation, resolved, first))
+            resolved = self._serving.model.resolver.resolve(goal.goal)
+            self._accepted = (goal, message)
+            self._publish(message, resolved)
             self._disk.submit(self._keep, goal)
             return self.active
 
-        return self._worker.submit(job)
+        return self._serving.worker.submit(job)
 
-    def _activate(self, active: ActiveGoal) -> None:
+    def _publish(self, goal: GoalMessage, resolved: ResolvedGoal) -> None:
+        first = self._serving.worker.first_sequence()  # from here on the goal counts
+        active = active_goal_message(goal, self._serving.model, self._serving.activation, resolved, first)
         self.active = active
         self._publisher.publish(active)
-        name = repr(active.goal.text) if active.goal.text else "an image"
-        self._node.get_logger().info(f"goal {active.goal.id}: {name}, familiarity {active.familiarity:.2f}")
+        name = repr(goal.text) if goal.text else "an image"
+        self._node.get_logger().info(f"goal {goal.id}: {name}, familiarity {active.familiarity:.2f}")
         if active.message:
             self._node.get_logger().warning(active.message)
 
@@ -137,10 +211,6 @@ class GoalInput:
             self._store.save(stored)
         except OSError as error:
             self._node.get_logger().warning(f"the goal will not survive a restart: {error}", throttle_duration_sec=60.0)
-
-    def close(self) -> None:
-        """Finish what is being written."""
-        self._disk.shutdown()
 
     def _refuse(self, error: BaseException) -> None:
         with self._counting:
@@ -152,20 +222,3 @@ class GoalInput:
 def _store_file(folder: str, node: Node) -> Path:
     base = Path(folder).expanduser() if folder else state_folder()
     return base / (node.get_fully_qualified_name().strip("/").replace("/", "_") + "_goal.json")
-
-
-def _ros_future(future: Future, node: Node) -> RosFuture:
-    """A future of the device's thread as one that a coroutine of rclpy's executor can await."""
-    awaitable = RosFuture(executor=node.executor)
-    awaitable.add_done_callback(lambda _: None)  # without one, being done does not wake the executor
-
-    def hand_over(done: Future) -> None:
-        if done.cancelled():
-            awaitable.set_exception(LivError("goal", expected="a running encoder", got="one that is closing"))
-        elif (error := done.exception()) is not None:
-            awaitable.set_exception(error)
-        else:
-            awaitable.set_result(done.result())
-
-    future.add_done_callback(hand_over)
-    return awaitable

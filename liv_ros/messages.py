@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from array import array
+from dataclasses import asdict
 
 import numpy as np
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -12,6 +13,7 @@ from std_msgs.msg import Header
 
 from liv_model.calibration import Calibration
 from liv_model.goal import Goal, ResolvedGoal
+from liv_model.loaded_model import LoadedModel
 from liv_model.reward import NANOSECONDS, RewardSample
 from liv_ros.image_conversion import to_rgb
 from liv_ros.msg import ActiveGoal, Embedding, Reward
@@ -68,12 +70,12 @@ def embedding_message(
 
 
 def active_goal_message(
-    goal: GoalMessage, model: str, activation: str, resolved: ResolvedGoal, first_sequence: dict[str, int]
+    goal: GoalMessage, model: LoadedModel, activation: str, resolved: ResolvedGoal, first_sequence: dict[str, int]
 ) -> ActiveGoal:
     """An ActiveGoal message for a goal that a model has taken up."""
     return ActiveGoal(
         goal=goal,
-        model=model,
+        model=model.identity,
         activation=activation,
         embedding=floats(resolved.embedding),
         familiarity=resolved.familiarity,
@@ -81,6 +83,7 @@ def active_goal_message(
         first_sequence=array("Q", first_sequence.values()),
         value_at_start=resolved.calibration.start,
         value_at_goal=resolved.calibration.goal,
+        **asdict(model.bundle.task_state),
         nearest=[known.text for known in resolved.nearest],
         nearest_familiarity=array("f", [known.familiarity for known in resolved.nearest]),
         message=resolved.message,

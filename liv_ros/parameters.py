@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from liv_model.errors import ConfigError
 
@@ -22,8 +24,9 @@ def parameter(
     least: float | None = None,
     most: float | None = None,
     choices: tuple[str, ...] = (),
+    on_change: Callable[[Any], None] | None = None,
 ) -> Any:
-    """Declare a read-only parameter and return its value.
+    """Declare a parameter and return its value. It is read-only unless ``on_change`` is given.
 
     Args:
         node: whose parameter it is.
@@ -33,12 +36,14 @@ def parameter(
         least: smallest value allowed.
         most: largest value allowed.
         choices: the texts allowed; empty = any.
+        on_change: called with each new value that is given while the node runs; rclpy has refused those of another
+            type or out of range.
 
     Raises:
         ConfigError: the value given is of another type or out of range.
     """
     descriptor = ParameterDescriptor(
-        description=description + (f" ({' | '.join(choices)})" if choices else ""), read_only=True
+        description=description + (f" ({' | '.join(choices)})" if choices else ""), read_only=on_change is None
     )
     if least is not None and most is not None:
         if isinstance(default, int):
@@ -55,7 +60,18 @@ def parameter(
         ) from error
     if choices and value not in choices:
         raise ConfigError(f"parameter {name}", expected=" | ".join(choices), got=repr(value))
+    if on_change is not None:
+        _tell(node, name, on_change)
     return value
+
+
+def _tell(node: Node, name: str, on_change: Callable[[Any], None]) -> None:
+    def changed(parameters: list[Parameter]) -> None:
+        for new in parameters:
+            if new.name == name:
+                on_change(new.value)
+
+    node.add_post_set_parameters_callback(changed)
 
 
 def camera_names(node: Node) -> list[str]:
