@@ -213,3 +213,31 @@ def test_compressed_refuses_other_formats_and_cut_data():
         compressed_to_rgb(SimpleNamespace(format="h264", data=data))
     with pytest.raises(ImageError, match="whole JPEG"):
         compressed_to_rgb(SimpleNamespace(format="jpeg", data=data[:-20]))
+
+
+@pytest.mark.parametrize("form", [".jpg", ".png"])
+@pytest.mark.parametrize("size", [(1, 1), (7, 300), (300, 7)])
+def test_the_coded_size_is_read_before_anything_is_allocated(form, size):
+    from liv_model.image_header import coded_size
+
+    options = [cv2.IMWRITE_JPEG_PROGRESSIVE, 1] if size[0] == 7 and form == ".jpg" else []
+    data = cv2.imencode(form, np.zeros((*size[::-1], 3), np.uint8), options)[1].tobytes()
+    assert coded_size(data) == size
+    assert coded_size(data[:12]) is None
+    assert coded_size(b"hello") is None
+
+
+def test_a_header_that_asks_for_gigabytes_is_refused():
+    data = bytearray(cv2.imencode(".jpg", RGB)[1].tobytes())
+    at = data.index(b"\xff\xc0")
+    data[at + 5 : at + 9] = (30000).to_bytes(2, "big") * 2
+    with pytest.raises(ImageError, match="at most 64 million pixels, got 30000x30000"):
+        compressed_to_rgb(SimpleNamespace(format="jpeg", data=bytes(data)))
+
+
+@given(st.binary(max_size=60))
+def test_the_coded_size_of_anything_is_read_without_a_fault(tail):
+    from liv_model.image_header import coded_size
+
+    for head in (b"", b"\xff\xd8", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"):
+        coded_size(head + tail)
