@@ -10,6 +10,7 @@ from rclpy.node import Node
 
 from liv_model.calibration import Calibration, ShownValue
 from liv_model.errors import ConfigError
+from liv_model.rates import LatencyMeter, RateMeter
 from liv_model.reward import RewardStream
 from liv_ros.messages import STREAM_QOS, reward_message, stamp_ns
 from liv_ros.msg import ActiveGoal, Embedding, Reward
@@ -30,21 +31,20 @@ class CameraRewards:
     Attributes:
         camera: its name.
         goal: what is scored against, or None.
-        received: how many embeddings came.
-        rewards: how many rewards they made.
-        lost: how many are missing in their sequence.
-        dropped: by cause, how many made none.
     """
 
     def __init__(self, node: Node, camera: str, stamp_jitter_s: float):
         self.camera = camera
         self.goal: ActiveGoal | None = None
-        self.received = self.rewards = self.lost = 0
-        self.dropped = dict.fromkeys(DROPS, 0)
+        self._node = node
+        self._counts = {"embeddings received": 0, "embeddings lost in transport": 0, "rewards": 0}
+        self._counts.update({f"dropped, {cause}": 0 for cause in DROPS})
+        self._reported = dict(self._counts)
+        self._arrivals, self._scored, self._latency = RateMeter(), RateMeter(), LatencyMeter()
         self._jitter_s = stamp_jitter_s
         self._stream: RewardStream | None = None
         self._first_sequence = 0
-        self._last: Embedding | None = None
+        self._last: tuple[str, int] | None = None  # activation and sequence
         self._scored_s: float | None = None  # when, by the steady clock, since the goal began
         self._smoothing_s = parameter(
             node,
@@ -95,30 +95,59 @@ class CameraRewards:
             )
         return seen
 
+    def health(self) -> tuple[list[str], dict[str, object]]:
+        """What went wrong since the last call, in words, and the values for /diagnostics."""
+        rise = {name: number - self._reported[name] for name, number in self._counts.items()}
+        self._reported = dict(self._counts)
+        values = {
+            "embeddings (Hz)": round(self._arrivals.per_s(), 1),
+            "rewards (Hz)": round(self._scored.per_s(), 1),
+            **self._latency.told(),
+            **self._counts,
+        }
+        problems = [f"{self.camera}: {problem}" for problem in self._problems(rise)]
+        return problems, {f"{self.camera}: {name}": value for name, value in values.items()}
+
+    def _problems(self, rise: dict[str, int]) -> list[str]:
+        problems = []
+        if rise["embeddings lost in transport"]:
+            problems.append("embeddings lost on the way here")
+        if self.goal is None or rise["rewards"]:
+            return problems
+        if not rise["embeddings received"]:
+            return [*problems, "no embeddings"]
+        cause = max(DROPS, key=lambda cause: rise[f"dropped, {cause}"])
+        return [*problems, f"no embedding scored: {cause}"]
+
     def _smooth(self, smoothing_s: float) -> None:
         self._smoothing_s = smoothing_s
         if self._stream is not None:
             self._stream.smoothing_s = smoothing_s
 
     def _on_embedding(self, embedding: Embedding) -> None:
-        self.received += 1
+        self._counts["embeddings received"] += 1
+        self._arrivals.add()
         self._count_lost(embedding)
         vector = np.asarray(embedding.data, np.float32)
         if (cause := self._unfit(embedding, vector)) is not None:
-            self.dropped[cause] += 1
+            self._counts[f"dropped, {cause}"] += 1
             return
-        sample = self._stream.update(vector, stamp_ns(embedding.header))
+        stamp = stamp_ns(embedding.header)
+        sample = self._stream.update(vector, stamp)
         if sample is None:
-            self.dropped["stamps out of order"] += 1
+            self._counts["dropped, stamps out of order"] += 1
             return
         self._publisher.publish(reward_message(embedding, self.goal.goal.id, sample))
-        self.rewards += 1
+        self._counts["rewards"] += 1
+        self._scored.add()
+        self._latency.add(stamp, self._node.get_clock().now().nanoseconds)
         self._scored_s = time.monotonic()
 
     def _count_lost(self, embedding: Embedding) -> None:
-        last, self._last = self._last, embedding
-        if last is not None and last.activation == embedding.activation:
-            self.lost += max(0, embedding.sequence - last.sequence - 1)
+        """Count what is missing in the sequence of one activation."""
+        last, self._last = self._last, (embedding.activation, embedding.sequence)
+        if last is not None and last[0] == embedding.activation:
+            self._counts["embeddings lost in transport"] += max(0, embedding.sequence - last[1] - 1)
 
     def _unfit(self, embedding: Embedding, vector: np.ndarray) -> str | None:
         """Why an embedding may not be scored: only one of the goal's model, activation and time may."""

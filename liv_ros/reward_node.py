@@ -37,7 +37,6 @@ class RewardNode(Node):
         self._cameras = {name: CameraRewards(self, name, jitter_s) for name in camera_names(self)}
         self._calibration = OperatorCalibration(self, self._cameras)
         self.create_service(Trigger, "reset", self._on_reset)
-        self._reported: dict[str, int] = {}
         self._diagnostics = Diagnostics(self, self._health)
 
     def _on_goal(self, goal: ActiveGoal) -> None:
@@ -60,18 +59,19 @@ class RewardNode(Node):
         return response
 
     def _health(self) -> tuple[bytes, str, dict[str, object]]:
-        counts = {
-            "rewards": sum(camera.rewards for camera in self._cameras.values()),
-            "stamps out of order": sum(camera.dropped["stamps out of order"] for camera in self._cameras.values()),
+        goal = self._goal
+        values: dict[str, object] = {
+            "goal": goal.goal.id if goal else "none",
+            "goal in words": (goal.goal.text or "an image") if goal else "none",
+            "model": goal.model if goal else "none",
+            "activation": goal.activation if goal else "none",
         }
-        values: dict[str, object] = {"goal": self._goal.goal.id if self._goal else "none", **counts}
-        rise = {name: number - self._reported.get(name, 0) for name, number in counts.items()}
-        self._reported = counts
-        if self._goal is None:
-            return WARN, "no goal", values
-        if rise["stamps out of order"] and not rise["rewards"]:
-            return WARN, "stamps do not advance", values
-        return (OK, "scoring", values) if rise["rewards"] else (WARN, "no embeddings to score", values)
+        problems = [] if goal else ["no goal"]
+        for camera in self._cameras.values():
+            found, told = camera.health()
+            problems += found
+            values |= told
+        return (WARN if problems else OK), "; ".join(problems) or "scoring", values
 
     def destroy_node(self) -> None:
         """Finish what is being written."""

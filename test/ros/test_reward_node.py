@@ -222,3 +222,82 @@ def test_a_file_of_something_else_is_told_and_stops_nothing(probe, feed, start, 
     feed.set_goal()
     assert feed.show(0.35).progress == pytest.approx(0.5, abs=1e-5)
     assert "expected stored calibrations" in process.output
+
+
+# --- /diagnostics ----------------------------------------------------------------------------------------------------
+
+
+def told(probe, name, value=None):
+    """What it tells under a name, once that is as wanted."""
+    key = f"camera: {name}"
+    probe.wait(lambda: probe.told("reward_node", key) not in (None, "0", "0.0"), f"{key} to be told")
+    if value is not None:
+        probe.wait(lambda: probe.told("reward_node", key) == value, f"{key} to be {value}")
+    return probe.told("reward_node", key)
+
+
+def message(probe, text):
+    probe.wait(lambda: probe.told("reward_node", "message") == text, f"the message {text!r}")
+
+
+def test_what_becomes_of_embeddings_is_told_by_cause(probe, feed, begin):
+    begin()
+    message(probe, "no goal")
+    feed.publish(0.1)
+    told(probe, "dropped, no goal", "1")
+    feed.set_goal()
+    feed.publish(0.1, model="m@2")
+    feed.publish(0.1, activation="b", sequence=0)
+    feed.publish(0.1, sequence=1, step_s=0)
+    feed.publish(0.1, sequence=2)
+    told(probe, "rewards", "2")
+    feed.publish(0.1, sequence=3, step_s=0)
+    told(probe, "dropped, stamps out of order", "1")
+    message(probe, "camera: no embedding scored: stamps out of order")
+    feed.publish(0.1, sequence=7)
+    told(probe, "embeddings lost in transport", "3")
+    assert told(probe, "dropped, another model or activation") == "2"
+    assert told(probe, "embeddings received") == "7"
+    message(probe, "camera: no embeddings")
+
+
+def test_an_embedding_from_before_the_goal_and_a_malformed_one_are_told(probe, feed, begin):
+    from liv_ros import msg
+
+    begin()
+    goal = msg.ActiveGoal(model=MODEL, activation="a", embedding=array("f", [1, 0]))
+    goal.goal.id, goal.cameras, goal.first_sequence = "g", ["camera"], array("Q", [5])
+    feed.goals.publish(goal)
+    probe.wait(lambda: probe.told("reward_node", "goal") == "g", "the goal")
+    feed.publish(0.1, sequence=4)
+    told(probe, "dropped, from before the goal", "1")
+    message(probe, "camera: no embedding scored: from before the goal")
+    feed.embeddings.publish(msg.Embedding(camera="camera", model=MODEL, activation="a", sequence=5))
+    told(probe, "dropped, malformed", "1")
+
+
+def test_rates_and_latency_are_told_of_stamps_of_the_present(probe, feed, begin):
+    begin()
+    feed.set_goal()
+
+    def shown():
+        feed.show(0.1, stamp_ns=probe.node.get_clock().now().nanoseconds)
+        return float(probe.told("reward_node", "camera: rewards (Hz)")) > 2
+
+    probe.wait(shown, "a rate")
+    assert float(told(probe, "embeddings (Hz)")) > 2
+    assert probe.told("reward_node", "camera: latency problem") == ""
+    p50, p99 = (float(told(probe, f"latency {p} (ms)")) for p in ("p50", "p99"))
+    assert 0 < p50 <= p99 < 2000
+    assert probe.told("reward_node", "message") == "scoring"
+    assert probe.told("reward_node", "goal in words") == "open the drawer"
+    assert probe.told("reward_node", "model") == MODEL
+
+
+@pytest.mark.parametrize(("ahead_s", "problem"), [(60, "in the future"), (-60, "old on arrival")])
+def test_of_other_clocks_no_latency_is_told_but_that_they_differ(probe, feed, begin, ahead_s, problem):
+    begin()
+    feed.set_goal()
+    feed.show(0.1, stamp_ns=probe.node.get_clock().now().nanoseconds + ahead_s * 10**9)
+    probe.wait(lambda: problem in (probe.told("reward_node", "camera: latency problem") or ""), "the problem")
+    assert probe.told("reward_node", "camera: latency p50 (ms)") == "nan"
