@@ -17,6 +17,7 @@ from liv_model.errors import ConfigError
 from liv_model.reward import NANOSECONDS, is_out_of_order
 from liv_model.task_signals import TaskSignals
 
+DEFAULT_THRESHOLDS = TaskStateThresholds(stall_s=2.0, hold_s=0.5, success_progress=0.9)  # where a model does not say
 BLIND_S = 1.0
 UNCALIBRATED_SPAN = 0.3
 MARGIN = 0.1  # below success_progress, for hold_s: it is lost again
