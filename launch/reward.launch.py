@@ -15,34 +15,37 @@ from launch.actions import (
 from launch.event_handlers import OnProcessExit
 from launch.events.process import ProcessExited
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
-from launch_ros.actions import Node
+from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 SHARE = Path(__file__).absolute().parent.parent
 FAST_DDS_PROFILES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")  # Fast DDS 2, 3
 MISTAKE = 2  # exit code
+DEFAULT_TOPIC = "/camera/image_raw"
 
 # An argument left empty leaves the parameter as the config has it.
 ARGUMENTS = {
     "namespace": ("/liv", "namespace of the nodes and of their topics"),
     "config": (str(SHARE / "config" / "reward.yaml"), "parameters of the nodes"),
     "bundle": ("", "model bundle, a folder (default: the shipped models/metaworld)"),
-    "camera": ("", "image topic of the camera (default: /camera/image_raw)"),
-    "transport": ("", "what the topic carries: raw | compressed (default: raw)"),
+    "camera": ("", f"image topic of the camera (default: {DEFAULT_TOPIC})"),
+    "cameras": ("", "several cameras instead: front=/front/image_raw,wrist=/wrist/image_raw"),
+    "transport": ("", "what the topics carry: raw | compressed (default: raw)"),
     "goal": ("", "goal in words to begin with (default: the last one)"),
     "backend": ("", "what runs the model: auto | openvino | tensorrt | torch (default: auto)"),
     "precision": ("", "of its engine: auto | fp32 | fp16 | bf16 | int8 (default: auto)"),
+    "monitor": ("true", "whether monitor_node tells task states"),
+    "overlay": ("false", "whether overlay_node draws pictures for RViz, rqt and Foxglove"),
+    "record": ("", "folder of a bag to record (default: none)"),
     "video": ("", "a video, folder of frames or bag to play as the camera (default: none)"),
+    "loop": ("false", "whether the video begins again at its end"),
+    "autostart": ("true", "whether encoder_node brings itself up; false: something else configures and activates it"),
+    "respawn": ("true", "whether a node that crashed is started again"),
+    "use_sim_time": ("false", "whether time is that of /clock"),
     "log_level": ("info", "debug | info | warn | error | fatal"),
 }
-ENCODER_PARAMETERS = {
-    "bundle": "bundle",
-    "backend": "backend",
-    "precision": "precision",
-    "goal": "goal",
-    "camera": "camera.topic",
-    "transport": "camera.transport",
-}
+ENCODER_PARAMETERS = ("bundle", "backend", "precision", "goal")
+RECORDED = ("embedding", "reward", "task_state")
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -58,18 +61,52 @@ def generate_launch_description() -> LaunchDescription:
 
 def nodes(context: LaunchContext) -> list:
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    encoder = {parameter: text(given[name]) for name, parameter in ENCODER_PARAMETERS.items() if given[name]}
-    encoder["session"] = text(uuid.uuid4().hex)  # a respawned encoder goes on with the last goal, not with the first
-    started = [
-        node("encoder_node", given, encoder, respawn=True, respawn_delay=1.0),
-        node("reward_node", given, {}, respawn=True, respawn_delay=1.0),
+    topics = camera_topics(given)
+    cameras = {"cameras": list(topics)} if given["cameras"] else {}
+    shown = {f"{name}.topic": text(topic) for name, topic in topics.items() if topic}
+    carried = {f"{name}.transport": text(given["transport"]) for name in topics if given["transport"]}
+    return [
+        encoder(given, {**cameras, **shown, **carried}),
+        node("reward_node", given, cameras),
+        *([node("monitor_node", given, cameras)] if is_true(given, "monitor") else []),
+        *([node("overlay_node", given, {**cameras, **shown, **carried})] if is_true(given, "overlay") else []),
+        *([recorder(given, topics)] if given["record"] else []),
+        *([video(given, topics)] if given["video"] else []),
+        RegisterEventHandler(OnProcessExit(on_exit=end_on_mistake)),
     ]
-    if given["video"]:
-        video = {"video": given["video"], "topic": given["camera"] or "/camera/image_raw"}
-        video["transport"] = given["transport"] or "raw"
-        texts = {name: text(value) for name, value in video.items()}
-        started.append(node("video_node", given, {**texts, "wait_for_subscribers": 1}))
-    return [*started, RegisterEventHandler(OnProcessExit(on_exit=end_on_mistake))]
+
+
+def camera_topics(given: dict[str, str]) -> dict[str, str]:
+    """Topic by camera, "" where it is the config's."""
+    if not given["cameras"]:
+        return {"camera": given["camera"]}
+    pairs = [entry.partition("=") for entry in given["cameras"].split(",")]
+    return {name.strip(): topic.strip() for name, _, topic in pairs}
+
+
+def encoder(given: dict[str, str], cameras: dict) -> LifecycleNode:
+    """encoder_node, which brings itself up.
+
+    Not by events of this file: after a kill -9 launch_ros asks the service of the dead node, and waits for ever.
+    """
+    parameters = {name: text(given[name]) for name in ENCODER_PARAMETERS if given[name]}
+    parameters["session"] = text(uuid.uuid4().hex)  # a respawned encoder goes on with the last goal, not with the first
+    parameters["autostart"] = is_true(given, "autostart")
+    return node("encoder_node", given, {**parameters, **cameras}, LifecycleNode, name="encoder_node")
+
+
+def recorder(given: dict[str, str], topics: dict[str, str]) -> Node:
+    names = [topic or DEFAULT_TOPIC for topic in topics.values()]
+    outputs = [f"{given['namespace']}/{name}/{what}" for name in topics for what in RECORDED]
+    recorded = [*names, f"{given['namespace']}/active_goal", *outputs]
+    return node("recorder_node", given, {"output": text(given["record"]), "topics": recorded}, respawn=False)
+
+
+def video(given: dict[str, str], topics: dict[str, str]) -> Node:
+    parameters = {"video": text(given["video"]), "topic": text(next(iter(topics.values())) or DEFAULT_TOPIC)}
+    parameters |= {"transport": text(given["transport"] or "raw"), "wait_for_subscribers": 1}
+    parameters["loop"] = is_true(given, "loop")
+    return node("video_node", given, parameters, respawn=False)
 
 
 def text(value: str) -> ParameterValue:
@@ -77,18 +114,22 @@ def text(value: str) -> ParameterValue:
     return ParameterValue(value, value_type=str)
 
 
+def is_true(given: dict[str, str], name: str) -> bool:
+    return given[name].lower() in ("true", "1", "yes", "on")
+
+
 def end_on_mistake(event: ProcessExited, context: LaunchContext) -> list[Shutdown]:
     """A node that crashed comes back; one that was given something wrong would only say so again."""
     return [Shutdown(reason=f"{event.process_name} was given something wrong")] if event.returncode == MISTAKE else []
 
 
-def node(executable: str, given: dict[str, str], parameters: dict, **options) -> Node:
-    return Node(
+def node(executable: str, given: dict[str, str], parameters: dict, kind: type = Node, **options) -> Node:
+    return kind(
         package="liv_ros",
         executable=executable,
         namespace=given["namespace"],
-        parameters=[given["config"], parameters],
+        parameters=[given["config"], {**parameters, "use_sim_time": is_true(given, "use_sim_time")}],
         ros_arguments=["--log-level", given["log_level"]],
         output="screen",
-        **options,
+        **{"respawn": is_true(given, "respawn"), "respawn_delay": 1.0, **options},
     )

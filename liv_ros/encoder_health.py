@@ -42,6 +42,8 @@ class EncoderHealth:
             "activation": node.activation,
             "goal": (goal.goal.text or "an image") if goal else "none",
             "last goal refused": node.goals.last_refusal,
+            "goal set": f"{len(node.goal_set.texts)} instructions",
+            "last goal set refused": node.goal_set.last_refusal,
             "last frame refused": self.last_refusal,
         }
         timings = percentiles(list(worker.encode_ms), 50, 99)
@@ -52,7 +54,7 @@ class EncoderHealth:
         return (WARN if problems else OK), "; ".join(problems) or "encoding", {**values, **counts}
 
     def _counts(self, of_worker: dict[str, CameraCounts]) -> dict[str, int]:
-        counts = {"goals refused": self._node.goals.refused}
+        counts = {"goals refused": self._node.goals.refused, "goal sets refused": self._node.goal_set.refused}
         for name, camera in self._node.cameras.items():
             frames = vars(of_worker.get(name, CameraCounts()))
             counts.update({f"{name}: frames {what}": number for what, number in frames.items()})
@@ -63,7 +65,7 @@ class EncoderHealth:
     def _problems(self, counts: dict[str, int]) -> list[str]:
         """What went wrong since the last report."""
         rise = {name: number - self._reported.get(name, 0) for name, number in counts.items()}
-        problems = ["goal refused"] if rise["goals refused"] else []
+        problems = [f"{what} refused" for what in ("goal", "goal set") if rise[f"{what}s refused"]]
         if not self._node.is_open:
             return [*problems, "not active"]
         for name, camera in self._node.cameras.items():

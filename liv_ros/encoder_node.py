@@ -22,7 +22,8 @@ from liv_ros.camera_input import CameraInput, CameraMessage
 from liv_ros.diagnostics import PERIOD_S, Diagnostics
 from liv_ros.encoder_health import EncoderHealth
 from liv_ros.goal_input import GoalInput
-from liv_ros.managed_node import ManagedNode
+from liv_ros.goal_set_input import GoalSetInput
+from liv_ros.lifecycle import ManagedNode
 from liv_ros.messages import STREAM_QOS, embedding_message
 from liv_ros.msg import Embedding
 from liv_ros.parameters import camera_names, parameter
@@ -56,6 +57,7 @@ class EncoderNode(ManagedNode):
         self.cameras = {name: CameraInput(self, name, self._on_image) for name in names}
         self._embeddings = {name: self.create_publisher(Embedding, f"{name}/embedding", STREAM_QOS) for name in names}
         self.goals = GoalInput(self, self, self.cameras)
+        self.goal_set = GoalSetInput(self, names, self._on_goal_set)
         self._python_log = PythonLog(self)
         self.report = BuildReport(self)
         self._bundles = BundleInput(self, self, self._load, self._use)
@@ -162,6 +164,11 @@ class EncoderNode(ManagedNode):
         """Begin an activation; on the device's thread."""
         self.activation = uuid.uuid4().hex[:12]
         self.worker.begin_anew(self.model.encoder)
+        self.goal_set.encode(self.model.encoder)
+
+    def _on_goal_set(self) -> None:
+        if self.worker is not None:  # else it waits until there is a model
+            self.worker.submit(lambda: self.goal_set.encode(self.model.encoder))
 
     # --- frames ---
 
@@ -173,6 +180,7 @@ class EncoderNode(ManagedNode):
     def _on_embedding(self, camera: str, header: Header, sequence: int, embedding: np.ndarray) -> None:
         message = embedding_message(header, camera, self.model.identity, self.activation, sequence, embedding)
         self._embeddings[camera].publish(message)
+        self.goal_set.score(camera, header, self.model.identity, embedding)
 
     def _on_refused(self, camera: str, error: LivError) -> None:
         self._health.last_refusal = f"{camera}: {error}"

@@ -66,6 +66,46 @@ def test_launch_scores_takes_goals_and_respawns_with_the_last_one(environment, b
     assert log.read_text().count("'open the drawer', familiarity") == 1
 
 
+def test_many_cameras_a_monitor_and_a_bag(environment, bundle, frames, tmp_path):
+    log = tmp_path / "launch.log"
+    arguments = [f"bundle:={bundle.path}", "cameras:=front=/cam,wrist=/wrist", "goal:=open the drawer"]
+    arguments += [f"video:={frames}", "loop:=true", f"record:={tmp_path / 'bag'}", "respawn:=false"]
+    with log.open("wb") as out:
+        launch = subprocess.Popen([*ROS2, "launch", "liv_ros", "reward.launch.py", *arguments], stdout=out, stderr=out)
+    try:
+        wait_for(log, "cameras: /cam, /wrist")
+        assert "camera: front" in ros2("topic", "echo", "--once", "/liv/front/reward", "liv_ros/msg/Reward")
+        assert "camera: front" in ros2("topic", "echo", "--once", "/liv/front/task_state", "liv_ros/msg/TaskState")
+    finally:
+        launch.send_signal(signal.SIGINT)
+        assert launch.wait(20) == 0
+    recorded = (tmp_path / "bag" / "metadata.yaml").read_text()
+    for topic in ("/cam", "/liv/active_goal", "/liv/front/embedding", "/liv/front/reward", "/liv/front/task_state"):
+        assert f"name: {topic}\n" in recorded
+
+
+def test_the_demo_plays_again_and_again(environment, tmp_path):
+    log = tmp_path / "launch.log"
+    with log.open("wb") as out:
+        launch = subprocess.Popen([*ROS2, "launch", "liv_ros", "demo.launch.py"], stdout=out, stderr=out)
+    try:
+        wait_for(log, "'open the door', familiarity")
+        assert "format: jpeg" in ros2(
+            "topic", "echo", "--once", "/liv/camera/overlay", "sensor_msgs/msg/CompressedImage", "--no-arr"
+        )
+    finally:
+        launch.send_signal(signal.SIGINT)
+        assert launch.wait(20) == 0
+
+
+def test_a_mistake_ends_the_launch(environment, tmp_path):
+    log = tmp_path / "launch.log"
+    command = [*ROS2, "launch", "liv_ros", "reward.launch.py", "bundle:=/none"]
+    with log.open("wb") as out:
+        subprocess.run(command, stdout=out, stderr=out, timeout=60)
+    assert "expected a bundle folder, got no such folder" in log.read_text()
+
+
 def test_every_node_runs_by_ros2_run(environment):
-    for name in ("encoder_node", "reward_node", "video_node", "recorder_node"):
+    for name in ("encoder_node", "reward_node", "monitor_node", "overlay_node", "video_node", "recorder_node"):
         assert f"liv_ros {name}" in ros2("pkg", "executables", "liv_ros")

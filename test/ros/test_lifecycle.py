@@ -126,6 +126,29 @@ def test_no_view_yet_is_no_goal(probe, start):
     assert "expected a frame on /camera/image_raw, got none so far" in answer.message
 
 
+def test_a_goal_set_is_scored_with_every_embedding_by_whichever_model(graph, tmp_path):
+    from liv_ros.msg import GoalScores, GoalSet
+
+    heard = []
+    graph.node.create_subscription(GoalScores, "camera/goal_scores", heard.append, 10)
+    asks = graph.node.create_publisher(GoalSet, "goal_set", 10)
+    graph.connected(asks)
+    asks.publish(GoalSet(texts=["open the drawer", "close the drawer"]))
+    graph.wait(lambda: graph.show() and heard, "scores")
+    embedding = graph.show()
+    reward = graph.reward_of(embedding)
+    [scores] = graph.wait(lambda: [s for s in heard if s.header.stamp == embedding.header.stamp], "its scores")
+    assert scores.texts == ["open the drawer", "close the drawer"]
+    assert scores.values[0] == pytest.approx(reward.value, abs=1e-6)
+    other = make_bundle(tmp_path / "other", seed=1)
+    assert load(graph, other.path).success
+    embedding = graph.show()
+    reward = graph.reward_of(embedding)
+    [scores] = graph.wait(lambda: [s for s in heard if s.header.stamp == embedding.header.stamp], "its scores")
+    assert scores.model == other.identity
+    assert scores.values[0] == pytest.approx(reward.value, abs=1e-6)
+
+
 def test_the_rate_of_a_camera_changes_at_run_time_within_its_range(probe, start):
     start("encoder_node", **{"camera.depth": 50})
     probe.connected(probe.camera)
