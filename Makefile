@@ -3,7 +3,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env train-env build demo test test-full lint fix bench gpu-check bench-training results bundle clean
+.PHONY: help env train-env build demo test test-full lint fix bench gpu-check fuzz faults soak bench-training results bundle clean
 
 PYTHON ?= python3
 # How the simulator draws without a screen: osmesa (on the CPU), or egl.
@@ -49,6 +49,10 @@ gpu-check: build ## TensorRT on this machine's NVIDIA GPU: build, gate, parity, 
 	@scripts/run python3 -m bench.gpu_check --only-look $(ARGS)
 	@scripts/env train engines
 	@scripts/run python3 -m bench.gpu_check $(ARGS)
+
+fuzz: build ## messages that nobody should send, into docs/reliability.md (QUICK=1, ARGS="--seed 7")
+	@scripts/run python3 -m proofs.fuzz $${QUICK:+--quick} $(ARGS)
+	@[[ -n "$${QUICK-}" ]] || scripts/run python3 -m proofs.page proofs/results/*.json
 
 bench-training: train-env ## the speed of training: samples beside JPEG files, memory of the reader, a step beside its bare mathematics
 	@scripts/run python3 -m bench.training $(ARGS)
