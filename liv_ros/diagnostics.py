@@ -30,7 +30,7 @@ class Diagnostics:
         self._collect = collect
         if diagnostic_updater is None:
             self._updater, period_s = None, PERIOD_S
-            self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+            self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 1)  # as theirs
         else:
             self._updater = _updater(node)
             period_s = self._updater.period
