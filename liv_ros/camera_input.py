@@ -17,6 +17,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from liv_model.errors import ConfigError
 from liv_model.image import Preprocessing, Region, cut, to_square
 from liv_model.rate_limit import RateLimit
+from liv_model.rates import GapMeter, RateMeter
 from liv_ros.fast_dds import profile_hint
 from liv_ros.image_conversion import to_rgb
 from liv_ros.messages import stamp_ns
@@ -43,12 +44,15 @@ class CameraInput:
         latest: the newest message, or None.
         lost_in_transport: how many the middleware says it lost.
         over_rate: how many were left out because of ``max_rate_hz``.
+        received: how often they come.
+        gaps: how many seem to be missing.
     """
 
     def __init__(self, node: Node, name: str, on_image: Callable[[CameraInput, CameraMessage], None]):
         self.name = name
         self.latest: CameraMessage | None = None
         self.lost_in_transport = self.over_rate = 0
+        self.received, self.gaps = RateMeter(), GapMeter()
         self._node, self._on_image = node, on_image
         self._subscription: Subscription | None = None
         self.topic = parameter(node, f"{name}.topic", "/camera/image_raw", "image topic of this camera")
@@ -116,6 +120,8 @@ class CameraInput:
 
     def _on_message(self, message: CameraMessage) -> None:
         self.latest = message
+        self.received.add()
+        self.gaps.add(stamp_ns(message.header))
         if self._limit.is_due(stamp_ns(message.header)):
             self._on_image(self, message)
         else:

@@ -6,9 +6,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from liv_model.encoder import Encoder
+from liv_model.rates import LatencyMeter, RateMeter
 from liv_model.timings import percentiles
 from liv_model.worker import CameraCounts
 from liv_ros.diagnostics import ERROR, OK, WARN
+from liv_ros.fast_dds import profile_hint
 
 if TYPE_CHECKING:
     from liv_ros.encoder_node import EncoderNode
@@ -23,8 +25,15 @@ class EncoderHealth:
 
     def __init__(self, node: EncoderNode):
         self._node = node
+        self._encoded = {name: RateMeter() for name in node.cameras}
+        self._latency = LatencyMeter()
         self._reported: dict[str, int] = {}
         self.last_refusal = ""
+
+    def encoded(self, camera: str, stamp_ns: int) -> None:
+        """Take note of an embedding that has been published; on any thread."""
+        self._encoded[camera].add()
+        self._latency.add(stamp_ns, self._node.get_clock().now().nanoseconds)
 
     def collect(self) -> tuple[bytes, str, dict[str, object]]:
         """Level, message and values."""
@@ -48,6 +57,10 @@ class EncoderHealth:
         }
         timings = percentiles(list(worker.encode_ms), 50, 99)
         values.update({f"encode {name} (ms)": value for name, value in timings.items()})
+        values.update({f"stamp to embedding, {name}": value for name, value in self._latency.told().items()})
+        for name, camera in node.cameras.items():
+            values[f"{name}: received (Hz)"] = f"{camera.received.per_s():.1f}"
+            values[f"{name}: encoded (Hz)"] = f"{self._encoded[name].per_s():.1f}"
         counts = self._counts(worker.counts)
         problems = self._problems(counts)
         self._reported = counts
@@ -60,6 +73,7 @@ class EncoderHealth:
             counts.update({f"{name}: frames {what}": number for what, number in frames.items()})
             counts[f"{name}: frames over max_rate_hz"] = camera.over_rate
             counts[f"{name}: frames lost in transport"] = camera.lost_in_transport
+            counts[f"{name}: frames missing by their stamps"] = camera.gaps.missing
         return counts
 
     def _problems(self, counts: dict[str, int]) -> list[str]:
@@ -73,8 +87,8 @@ class EncoderHealth:
                 problems.append(f"{name}: no frames on {camera.topic}")
             if rise[f"{name}: frames refused"]:
                 problems.append(f"{name}: frames refused")
-            if rise[f"{name}: frames lost in transport"]:
-                problems.append(f"{name}: frames lost on the way here")
+            if rise[f"{name}: frames lost in transport"] or rise[f"{name}: frames missing by their stamps"]:
+                problems.append(f"{name}: frames lost on the way here{profile_hint()}")
         return problems
 
 

@@ -24,7 +24,7 @@ from liv_ros.encoder_health import EncoderHealth
 from liv_ros.goal_input import GoalInput
 from liv_ros.goal_set_input import GoalSetInput
 from liv_ros.lifecycle import ManagedNode
-from liv_ros.messages import STREAM_QOS, embedding_message
+from liv_ros.messages import STREAM_QOS, embedding_message, stamp_ns
 from liv_ros.msg import Embedding
 from liv_ros.parameters import camera_names, parameter
 from liv_ros.python_log import PythonLog
@@ -180,6 +180,7 @@ class EncoderNode(ManagedNode):
     def _on_embedding(self, camera: str, header: Header, sequence: int, embedding: np.ndarray) -> None:
         message = embedding_message(header, camera, self.model.identity, self.activation, sequence, embedding)
         self._embeddings[camera].publish(message)
+        self._health.encoded(camera, stamp_ns(header))
         self.goal_set.score(camera, header, self.model.identity, embedding)
 
     def _on_refused(self, camera: str, error: LivError) -> None:

@@ -14,9 +14,10 @@ FIELDS = {
     "Goal": "header id text image",
     "Embedding": "header camera model activation sequence data",
     "ActiveGoal": "goal model activation embedding familiarity cameras first_sequence value_at_start value_at_goal"
-    " nearest nearest_familiarity message",
+    " stall_s hold_s success_progress nearest nearest_familiarity message",
     "Reward": "header camera goal_id model step is_first value reward progress",
     "GoalScores": "header camera model texts values",
+    "GoalSet": "texts",
     "TaskState": "header camera goal_id state progress rate message",
     "Verdict": "header goal_id verdict",
 }

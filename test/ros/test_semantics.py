@@ -162,7 +162,9 @@ def test_stamps_that_stand_or_step_back(graph):
     assert (second.step, second.is_first) == (first.step + 1, False)
     looped = graph.reward_of(graph.show(graph.picture(stamp_ns=t - 10**10)))  # a bag begins again
     assert (looped.step, looped.is_first, looped.reward) == (0, True, 0.0)
-    graph.wait(lambda: graph.told("reward_node", "stamps out of order") == "2", "the drops to be counted")
+    graph.wait(
+        lambda: graph.told("reward_node", "camera: dropped, stamps out of order") == "2", "the drops to be counted"
+    )
 
 
 # 5 -------------------------------------------------------------------------------------------------------------------
