@@ -43,6 +43,7 @@ class CameraRewards:
         self._arrivals, self._scored, self._latency = RateMeter(), RateMeter(), LatencyMeter()
         self._jitter_s = stamp_jitter_s
         self._stream: RewardStream | None = None
+        self._scale = Calibration()
         self._first_sequence = 0
         self._last: tuple[str, int] | None = None  # activation and sequence
         self._scored_s: float | None = None  # when, by the steady clock, since the goal began
@@ -62,13 +63,14 @@ class CameraRewards:
         """Begin an episode of a goal with its first embedding."""
         vector = np.asarray(goal.embedding, np.float32)
         options = {"stamp_jitter_s": self._jitter_s, "smoothing_s": self._smoothing_s}
-        self.goal, self._stream = goal, RewardStream(vector, calibration, **options)
+        self.goal, self._stream, self._scale = goal, RewardStream(vector, calibration, **options), calibration
         self._first_sequence = dict(zip(goal.cameras, goal.first_sequence, strict=True)).get(self.camera, 0)
         self._scored_s = None
 
     def end(self) -> None:
         """Score nothing until another goal begins."""
         self.goal = self._stream = self._scored_s = None
+        self._scale = Calibration()
 
     def reset(self) -> None:
         """Begin a new episode of the goal with the next embedding."""
@@ -79,6 +81,7 @@ class CameraRewards:
         """Read progress on another scale from now on."""
         if self._stream is not None:
             self._stream.recalibrate(calibration)
+            self._scale = calibration
 
     def shown(self) -> ShownValue:
         """What the camera sees of the goal now; ConfigError if there is no goal, or no picture of the present."""
@@ -103,6 +106,8 @@ class CameraRewards:
             "embeddings (Hz)": round(self._arrivals.per_s(), 1),
             "rewards (Hz)": round(self._scored.per_s(), 1),
             **self._latency.told(),
+            "progress 0 at value": f"{self._scale.start:.4f}",
+            "progress 1 at value": f"{self._scale.goal:.4f}",
             **self._counts,
         }
         problems = [f"{self.camera}: {problem}" for problem in self._problems(rise)]

@@ -154,3 +154,57 @@ def test_the_parameter_gives_the_first_set_and_refuses_what_cannot_be_one(probe)
     finally:
         for made in nodes:
             made.destroy_node()
+
+
+# --- through encoder_node and DDS ------------------------------------------------------------------------------------
+
+
+def scores_of(probe, heard, embedding):
+    stamp = embedding.header.stamp
+    return probe.wait(lambda: next((s for s in heard.scores if s.header.stamp == stamp), None), "scores")
+
+
+def test_encoder_node_scores_the_set_beside_the_goal(graph, heard):
+    from liv_ros.msg import GoalSet
+
+    graph.connected(heard.ask)
+    told(graph, heard)
+    texts = ("close the drawer", "open the drawer", "sing me a song")
+    heard.ask.publish(GoalSet(texts=texts))
+    told(graph, heard, *texts)
+    embedding = graph.show()
+    scores = scores_of(graph, heard, embedding)
+    assert scores.header == embedding.header
+    assert (scores.camera, scores.model, tuple(scores.texts)) == ("camera", embedding.model, texts)
+    assert scores.values[1] == pytest.approx(graph.reward_of(embedding).value, abs=1e-6)  # that of the active goal
+    heard.ask.publish(GoalSet(texts=["open the drawer", "word " * 50]))
+    graph.wait(lambda: "at most 8 tokens" in (graph.told("encoder_node", "last goal set refused") or ""), "the refusal")
+    assert tuple(scores_of(graph, heard, graph.show()).texts) == texts
+    heard.ask.publish(GoalSet())
+    told(graph, heard)
+    graph.show()
+    before = len(heard.scores)
+    graph.reward_of(graph.show())
+    assert len(heard.scores) == before
+
+
+def test_the_set_of_the_parameter_goes_on_with_another_model(probe, heard, start, tmp_path):
+    from liv_ros.srv import LoadBundle
+    from tiny_bundle import make_bundle
+
+    other = make_bundle(tmp_path / "other", seed=1)
+    start("encoder_node", goal_set=["open the door", "press the button"])
+    probe.connected(probe.camera)
+    first = scores_of(probe, heard, probe.show(probe.picture(seed=5)))
+    assert list(first.texts) == ["open the door", "press the button"]
+    answer = probe.call(LoadBundle, "load_bundle", LoadBundle.Request(path=str(other.path)))
+    assert (answer.success, answer.model) == (True, other.identity)
+    second = scores_of(probe, heard, probe.show(probe.picture(seed=5)))
+    assert (second.model, second.texts) == (other.identity, first.texts)
+    assert max(abs(a - b) for a, b in zip(first.values, second.values, strict=True)) > 1e-3
+
+
+def test_a_set_that_cannot_be_one_ends_encoder_node_at_the_start(start):
+    process = start("encoder_node", goal_set=["open the door", " "])
+    assert process.wait(30) == 2
+    assert "parameter goal_set" in process.output

@@ -176,6 +176,8 @@ def test_what_cannot_be_calibrated_is_refused_with_the_reason(probe, feed, begin
     answer = calibrate(probe, GOAL)
     assert (answer.success, "got 0.400 at the start and 0.400 at the goal" in answer.message) == (False, True)
     assert feed.show(0.5).progress == pytest.approx(0.5, abs=1e-5)  # from the start shown to the model's goal
+    told(probe, "progress 0 at value", "0.4000")
+    assert told(probe, "progress 1 at value") == "0.6000"
 
 
 def test_a_camera_that_has_gone_shows_nothing(probe, monkeypatch):
