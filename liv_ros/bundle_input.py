@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 
+from liv_model.bundle_choice import BundleChoice
 from liv_model.errors import BackendError, LivError
 from liv_model.loaded_model import LoadedModel
 from liv_ros.awaitable import awaitable
@@ -24,31 +25,57 @@ class BundleInput:
         serving: the encoder, too.
         load: makes a bundle's folder into a model that is ready; called on a thread of its own.
         use: takes a model into use, or closes it; its future is done then.
+        choice: where the bundle that came into use is kept.
     """
 
     def __init__(
-        self, node: Node, serving: Serving, load: Callable[[str], LoadedModel], use: Callable[[LoadedModel], Future]
+        self,
+        node: Node,
+        serving: Serving,
+        load: Callable[[str], LoadedModel],
+        use: Callable[[LoadedModel], Future],
+        choice: BundleChoice,
     ):
-        self._node, self._serving, self._load, self._use = node, serving, load, use
+        self._node, self._serving, self._load, self._use, self._choice = node, serving, load, use, choice
         self._loading = ThreadPoolExecutor(1, "liv_loader")
         node.create_service(LoadBundle, "load_bundle", self._on_load, callback_group=ReentrantCallbackGroup())
 
-    def load(self, folder: str) -> Future:
-        """Load a bundle in the background; the future gives the model."""
-        return self._loading.submit(self._load, folder)
+    def load_first(self, given: str) -> Future:
+        """Load the bundle to begin with, in the background: the last one of this launch, else the one given.
+
+        The future gives the model.
+        """
+        return self._loading.submit(self._load_first, given)
+
+    def _load_first(self, given: str) -> LoadedModel:
+        chosen = self._choice.load()
+        if chosen is None:
+            return self._load(given)
+        try:
+            return self._load(chosen)
+        except LivError as error:
+            self._node.get_logger().warning(f"{error}; going on with {given or 'the shipped bundle'}")
+            return self._load(given)
 
     async def _on_load(self, request: LoadBundle.Request, response: LoadBundle.Response) -> LoadBundle.Response:
         log = self._node.get_logger()
         log.info(f"loading {request.path or 'the shipped bundle'}")
         try:
-            model = await awaitable(self.load(request.path), self._node)
+            model = await awaitable(self._loading.submit(self._load, request.path), self._node)
             await awaitable(self._use(model), self._node)
             response.success = True
+            self._loading.submit(self._keep, str(model.bundle.path))
         except Exception as error:  # whatever a bundle or a device does, the model before goes on
             response.message = str(error if isinstance(error, LivError) else BackendError(f"bundle: {error!r}"))
             log.error(f"{request.path} is not taken into use: {response.message}")
         response.model = self._serving.model.identity if self._serving.model else ""
         return response
+
+    def _keep(self, folder: str) -> None:
+        try:
+            self._choice.save(folder)
+        except OSError as error:
+            self._node.get_logger().warning(f"a respawned encoder will begin with the bundle before: {error}")
 
     def finish(self) -> None:
         """Wait for what is being loaded; nothing more is."""

@@ -12,8 +12,10 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import Header
 
 from liv_model.bundle import Bundle
+from liv_model.bundle_choice import BundleChoice
 from liv_model.encoder import BACKENDS, PRECISIONS, open_encoder
 from liv_model.errors import BackendError, LivError
+from liv_model.goal_store import GoalStore
 from liv_model.loaded_model import LoadedModel, warm
 from liv_model.worker import EncoderWorker, PendingFrame
 from liv_ros.build_report import BuildReport
@@ -29,6 +31,7 @@ from liv_ros.msg import Embedding
 from liv_ros.parameters import camera_names, parameter
 from liv_ros.python_log import PythonLog
 from liv_ros.run import run_node
+from liv_ros.state_file import state_file
 
 
 class EncoderNode(ManagedNode):
@@ -56,11 +59,13 @@ class EncoderNode(ManagedNode):
         names = camera_names(self)
         self.cameras = {name: CameraInput(self, name, self._on_image) for name in names}
         self._embeddings = {name: self.create_publisher(Embedding, f"{name}/embedding", STREAM_QOS) for name in names}
-        self.goals = GoalInput(self, self, self.cameras)
+        store = GoalStore(state_file(self, self._state_folder, "goal"))
+        self.goals = GoalInput(self, self, self.cameras, store, self._session)
         self.goal_set = GoalSetInput(self, names, self._on_goal_set)
         self._python_log = PythonLog(self)
         self.report = BuildReport(self)
-        self._bundles = BundleInput(self, self, self._load, self._use)
+        choice = BundleChoice(state_file(self, self._state_folder, "bundle"), self._session)
+        self._bundles = BundleInput(self, self, self._load, self._use, choice)
         self._health = EncoderHealth(self)
         self._diagnostics = Diagnostics(self, self._health.collect)
         if parameter(self, "autostart", True, "whether it configures and activates itself; else something else does"):
@@ -74,6 +79,12 @@ class EncoderNode(ManagedNode):
         self._precision = parameter(self, "precision", "auto", "of the engine that runs the model", choices=PRECISIONS)
         self._max_batch = parameter(
             self, "max_batch", 4, "pictures per call that an engine is built for (TensorRT)", least=1, most=64
+        )
+        self._session = parameter(
+            self, "session", "", "names one launch: a respawn within it keeps the last goal and the last bundle"
+        )
+        self._state_folder = parameter(
+            self, "state_folder", "", "where the last goal and bundle are kept; empty = ~/.local/state/liv_ros"
         )
 
     # --- transitions ---
@@ -100,7 +111,7 @@ class EncoderNode(ManagedNode):
         return self.transition(self._release)
 
     def _configure(self) -> None:
-        loading = self._bundles.load(self._folder)
+        loading = self._bundles.load_first(self._folder)
         while not wait([loading], timeout=PERIOD_S).done:
             self._diagnostics.publish()
         self.model = loading.result()

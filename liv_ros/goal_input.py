@@ -7,7 +7,6 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Protocol
 
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -17,7 +16,6 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header, String
 
 from liv_model.errors import ConfigError, GoalError, LivError
-from liv_model.folders import state_folder
 from liv_model.goal import Goal, ResolvedGoal
 from liv_model.goal_store import GoalStore, StoredGoal
 from liv_model.loaded_model import LoadedModel
@@ -46,6 +44,8 @@ class GoalInput:
         node: the encoder.
         serving: the encoder, too.
         cameras: by name, for goals that a camera shows.
+        store: where the last goal is kept.
+        session: names one launch: a respawn within it keeps the last goal.
 
     Attributes:
         active: as it was published last, or None.
@@ -53,8 +53,11 @@ class GoalInput:
         last_refusal: why the last one was.
     """
 
-    def __init__(self, node: Node, serving: Serving, cameras: Mapping[str, CameraInput]):
+    def __init__(
+        self, node: Node, serving: Serving, cameras: Mapping[str, CameraInput], store: GoalStore, session: str
+    ):
         self._node, self._serving, self._cameras = node, serving, cameras
+        self._store, self._session = store, session
         self._disk = ThreadPoolExecutor(1, "liv_goal_store")  # a slow disk holds up no frame
         self.refused = 0
         self._counting = threading.Lock()  # goals are refused on the executor's and on the device's thread
@@ -62,9 +65,6 @@ class GoalInput:
         self.active: ActiveGoal | None = None
         self._accepted: tuple[StoredGoal, GoalMessage] | None = None
         self._initial = parameter(node, "goal", "", "goal in words to begin with; empty = the last one, kept on disk")
-        self._session = parameter(node, "session", "", "names one launch: a respawn within it keeps the last goal")
-        folder = parameter(node, "state_folder", "", "where the last goal is kept; empty = ~/.local/state/liv_ros")
-        self._store = GoalStore(_store_file(folder, node))
         self._publisher = node.create_publisher(ActiveGoal, "active_goal", LATCHED_QOS)
         self._subscriptions: list[Subscription] = []
         # a group of its own: while an answer is awaited, the node's default group would let nothing else run
@@ -217,8 +217,3 @@ class GoalInput:
             self.refused += 1
         self.last_refusal = str(error)
         self._node.get_logger().error(f"goal refused: {error}", throttle_duration_sec=1.0)
-
-
-def _store_file(folder: str, node: Node) -> Path:
-    base = Path(folder).expanduser() if folder else state_folder()
-    return base / (node.get_fully_qualified_name().strip("/").replace("/", "_") + "_goal.json")

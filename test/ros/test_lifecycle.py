@@ -91,6 +91,24 @@ def test_another_model_comes_into_use_between_two_frames(graph, tmp_path):
     assert (reward.is_first, reward.model, reward.goal_id) == (True, other.identity, goal.goal.id)
 
 
+def test_a_respawned_encoder_goes_on_with_the_last_model_and_goal(probe, start, tmp_path, bundle):
+    first = start("encoder_node", session="a launch")
+    probe.connected(probe.camera)
+    goal = probe.set_goal("open the drawer")
+    other = make_bundle(tmp_path / "other", seed=1)
+    assert load(probe, other.path).success
+    probe.show()
+    first.kill()
+    start("encoder_node", session="a launch")
+    back = probe.wait(
+        lambda: [g for g in probe.goals if g.activation not in (goal.activation, probe.embeddings[-1].activation)],
+        "the goal anew",
+    )[-1]
+    assert (back.model, back.goal.id) == (other.identity, goal.goal.id)
+    start("encoder_node", session="another launch")
+    probe.wait(lambda: probe.goals[-1].model == bundle.identity, "the model that was given")
+
+
 def test_a_bundle_that_will_not_do_changes_nothing(graph, tmp_path, bundle):
     before = graph.show()
     answer = load(graph, tmp_path / "none")

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bundle that was taken into use last, kept on disk so that a respawned encoder does not fall back to an older one."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+
+class BundleChoice:
+    """One file that says which bundle a launch has come to.
+
+    Args:
+        path: the file.
+        session: names the launch; "" keeps nothing and finds nothing.
+    """
+
+    def __init__(self, path: Path, session: str):
+        self._path, self._session = path, session
+
+    def save(self, folder: str) -> None:
+        """Replace the file; OSError if it cannot be written."""
+        if not self._session:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._path.with_suffix(".part")
+        with draft.open("w", encoding="utf-8") as file:
+            json.dump({"session": self._session, "bundle": folder}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, self._path)
+
+    def load(self) -> str | None:
+        """The folder that this launch took into use last; None where there is none, or the file holds something else."""
+        try:
+            content = json.loads(self._path.read_text(encoding="utf-8"))
+            folder = content["bundle"] if self._session and content["session"] == self._session else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return folder if isinstance(folder, str) else None
