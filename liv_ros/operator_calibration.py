@@ -7,7 +7,6 @@ import hashlib
 import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
@@ -15,13 +14,13 @@ from rclpy.node import Node
 from liv_model.calibration import Calibration, ShownValue
 from liv_model.calibration_store import CalibrationKey, CalibrationStore
 from liv_model.errors import ConfigError, LivError
-from liv_model.folders import state_folder
 from liv_ros.awaitable import awaitable
 from liv_ros.camera_rewards import CameraRewards
 from liv_ros.messages import calibration_from_message
 from liv_ros.msg import ActiveGoal
 from liv_ros.parameters import parameter
 from liv_ros.srv import Calibrate
+from liv_ros.state_file import state_file
 
 ENDS = {Calibrate.Request.START: "start", Calibrate.Request.GOAL: "goal"}
 
@@ -39,7 +38,7 @@ class OperatorCalibration:
         folder = parameter(
             node, "state_folder", "", "where operators' calibrations are kept; empty = ~/.local/state/liv_ros"
         )
-        self._store = CalibrationStore(_file(folder, node))
+        self._store = CalibrationStore(state_file(node, folder, "calibrations"))
         self._disk = ThreadPoolExecutor(1, "liv_calibration_store")  # a slow disk holds up no reward
         self._shown = self._load()
         # a group of its own: while the disk is awaited, the node's default group would let nothing else run
@@ -116,8 +115,3 @@ def _key(goal: ActiveGoal, camera: str) -> CalibrationKey:
     if not text:  # a picture keeps its pixels where the encoder kept it over a restart
         text = f"picture {hashlib.sha256(goal.goal.image.data).hexdigest()[:16]}"
     return CalibrationKey(goal.model, text, camera)
-
-
-def _file(folder: str, node: Node) -> Path:
-    base = Path(folder).expanduser() if folder else state_folder()
-    return base / (node.get_fully_qualified_name().strip("/").replace("/", "_") + "_calibrations.json")
