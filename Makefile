@@ -54,6 +54,10 @@ fuzz: build ## messages that nobody should send, into docs/reliability.md (QUICK
 	@scripts/run python3 -m proofs.fuzz $${QUICK:+--quick} $(ARGS)
 	@[[ -n "$${QUICK-}" ]] || scripts/run python3 -m proofs.page proofs/results/*.json
 
+faults: build ## what goes wrong on robots, on live nodes, into docs/reliability.md (QUICK=1, ARGS="--only encoder_killed")
+	@scripts/run python3 -m proofs.faults $${QUICK:+--quick} $(ARGS)
+	@[[ -n "$${QUICK-}" ]] || scripts/run python3 -m proofs.page proofs/results/*.json
+
 bench-training: train-env ## the speed of training: samples beside JPEG files, memory of the reader, a step beside its bare mathematics
 	@scripts/run python3 -m bench.training $(ARGS)
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -47,13 +46,24 @@ class Camera:
         noise = np.random.default_rng(hash(name) % 1000)
         pictures = noise.integers(0, 256, (_PICTURES, size[1], size[0], 3), np.uint8)
         self._messages = [image_message(Header(), picture) for picture in pictures]
-        self.publisher = graph.node.create_publisher(Image, self.topic, QoSProfile(depth=10, reliability=reliability))
+        self._reliability = reliability
         self._timer = None
+        self.appear()
 
     @property
     def topic(self) -> str:
         """Of its images."""
         return f"{NAMESPACE}/{self.name}/image_raw"
+
+    def appear(self) -> None:
+        """Have a publisher."""
+        qos = QoSProfile(depth=10, reliability=self._reliability)
+        self.publisher = self._graph.node.create_publisher(Image, self.topic, qos)
+
+    def vanish(self) -> None:
+        """Stop, and have no publisher any more."""
+        self.pause()
+        self._graph.node.destroy_publisher(self.publisher)
 
     def show(self) -> Header:
         """Publish the next picture; returns its header."""
@@ -93,6 +103,7 @@ class Graph:
         rules: the checker; has heard all that the consumer heard.
         rewards: that were heard, by camera.
         goals: that were heard.
+        states: task states that were heard.
         health: what the nodes tell on /diagnostics, by the node's name.
         latency_ms: of each reward, stamp to receipt, by camera.
     """
@@ -110,9 +121,11 @@ class Graph:
         self._size, self._reliability, self._others_ask = size, reliability, others_ask
         self._stack = ExitStack()
         self._processes: list[NodeProcess] = []
+        self._started = 0
         self.rules = Rules(may_miss=True)
         self.rewards: dict[str, list[msg.Reward]] = defaultdict(list)
         self.goals: list[msg.ActiveGoal] = []
+        self.states: list[msg.TaskState] = []
         self.health: dict[str, dict[str, Any]] = {}
         self.latency_ms: dict[str, list[float]] = defaultdict(list)
 
@@ -145,11 +158,15 @@ class Graph:
         for name in self._names:
             listen(msg.Embedding, f"{name}/embedding", self.rules.embedding)
             listen(msg.Reward, f"{name}/reward", self._on_reward)
-            listen(msg.TaskState, f"{name}/task_state", self.rules.task_state)
+            listen(msg.TaskState, f"{name}/task_state", self._on_state)
 
     def _on_goal(self, goal: msg.ActiveGoal) -> None:
         self.goals.append(goal)
         self.rules.goal(goal)
+
+    def _on_state(self, state: msg.TaskState) -> None:
+        self.states.append(state)
+        self.rules.task_state(state)
 
     def _on_reward(self, reward: msg.Reward) -> None:
         latency_ns = self.node.get_clock().now().nanoseconds - stamp_ns(reward.header)
@@ -164,22 +181,17 @@ class Graph:
 
     # nodes -----------------------------------------------------------------------------------------------------------
 
-    def start(self, name: str, *, env: dict[str, str] | None = None, **parameters: object) -> NodeProcess:
-        """Start a node; ``env`` is added to its environment."""
+    def start(self, name: str, **parameters: object) -> NodeProcess:
+        """Start a node."""
         given: dict[str, object] = {"cameras": self._names}
         if name == "encoder_node":
             given |= {"bundle": self._bundle, "state_folder": str(self._folder / "state")}
             for camera in self._names:
                 given |= {f"{camera}.topic": self.cameras[camera].topic}
                 given |= {f"{camera}.reliability": self._reliability.name.lower()}
-        log = self._folder / f"{len(self._processes)}_{name}.log"
-        before = dict(os.environ)
-        os.environ.update(env or {})
-        try:
-            process = NodeProcess(name, {**given, **parameters}, log, namespace=NAMESPACE)
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
+        log = self._folder / f"{self._started}_{name}.log"
+        self._started += 1
+        process = NodeProcess(name, {**given, **parameters}, log, namespace=NAMESPACE)
         self._processes.append(process)
         return process
 
@@ -197,8 +209,9 @@ class Graph:
         for process in self._processes:
             process.require_running()
 
-    def forget(self, process: NodeProcess) -> None:
-        """A process that was killed on purpose."""
+    def kill(self, process: NodeProcess) -> None:
+        """End a node as a crash would."""
+        process.kill()
         self._processes.remove(process)
 
     # events ----------------------------------------------------------------------------------------------------------

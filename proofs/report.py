@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import results
-from liv_model.errors import MISTAKE, LivError
+from liv_model.errors import MISTAKE, ConfigError, LivError
 
 FOLDER = Path(__file__).parent / "results"
 INTERRUPTED, FAILED = 130, 1
@@ -79,6 +79,8 @@ def _tell(name: str, section: dict[str, Any], file: Path, as_json: bool) -> None
 def _folder(logs: Path | None) -> Iterator[Path]:
     if logs is not None:
         logs.mkdir(parents=True, exist_ok=True)
+        if any(logs.iterdir()):  # a goal that was kept there would come back
+            raise ConfigError("--logs", expected="a new or empty folder", got=logs)
         yield logs
     else:
         with tempfile.TemporaryDirectory(prefix="liv_proofs_") as folder:
