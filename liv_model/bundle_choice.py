@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bundle that was taken into use last, kept on disk so that a respawned encoder does not fall back to an older one."""
+"""The bundle that was taken into use last, kept on disk: a respawned encoder must not fall back to an older one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class BundleChoice:
         os.replace(draft, self._path)
 
     def load(self) -> str | None:
-        """The folder that this launch took into use last; None where there is none, or the file holds something else."""
+        """The folder that this launch took into use last; None where there is none, or none that can be read."""
         try:
             content = json.loads(self._path.read_text(encoding="utf-8"))
             folder = content["bundle"] if self._session and content["session"] == self._session else None

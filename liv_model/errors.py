@@ -80,6 +80,10 @@ class MediaError(LivError):
     """A video, a folder of frames or a bag cannot be read or written."""
 
 
+class DiskFullError(MediaError):
+    """A bag cannot go on, for want of room; what was written before is safe."""
+
+
 class DataError(LivError):
     """Training data is missing, malformed, or not what the configuration asks for."""
 

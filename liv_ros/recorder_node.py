@@ -4,20 +4,25 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from liv_model.bags import BagWriter
-from liv_model.errors import ConfigError, MediaError
+from liv_model.bag_writer import FLUSH_EVERY_S, BagWriter
+from liv_model.errors import ConfigError, DiskFullError, MediaError
+from liv_ros.diagnostics import ERROR, OK, WARN, Diagnostics
 from liv_ros.parameters import parameter
 from liv_ros.run import run_node
 
 _QUEUE = 100
 _LOOK_EVERY_S = 0.1
+_MB = 10**6
+_STEADY = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time that stands still must not hold a bag up
 
 
 class RecorderNode(Node):
@@ -32,8 +37,20 @@ class RecorderNode(Node):
         self._waiting = {self.resolve_topic_name(topic) for topic in topics if topic}
         if not self._waiting:
             raise ConfigError("parameter topics", expected="at least one topic", got="none")
-        self._bag = BagWriter(Path(output).expanduser())
-        self.create_timer(_LOOK_EVERY_S, self._look)
+        split_mb = parameter(
+            self, "split_mb", 1024, "size of a file, MB, at which the next begins", least=1, most=10**6
+        )
+        self._keep_free_mb = parameter(
+            self, "keep_free_mb", 1024, "free disk, MB, that stays: with less the bag is finished", least=0, most=10**7
+        )
+        self._bag = BagWriter(
+            Path(output).expanduser(), split_bytes=split_mb * _MB, keep_free_bytes=self._keep_free_mb * _MB
+        )
+        self._folder = Path(output).expanduser()
+        self._problem = ""
+        self.create_timer(_LOOK_EVERY_S, self._look, clock=_STEADY)
+        self.create_timer(FLUSH_EVERY_S / 2, self._flush, clock=_STEADY)
+        self._diagnostics = Diagnostics(self, self._health)
 
     def _look(self) -> None:
         if not self._waiting:
@@ -61,10 +78,34 @@ class RecorderNode(Node):
             return
 
         def write(cdr: bytes) -> None:
-            self._bag.write(topic, msgtype, time.time_ns(), cdr)
+            stamp_ns = self.get_clock().now().nanoseconds
+            self._try(lambda: self._bag.write(topic, msgtype, stamp_ns, cdr))
 
         self.create_subscription(message_class, topic, write, qos, raw=True)
         self.get_logger().info(f"recording {topic} ({msgtype})")
+
+    def _flush(self) -> None:
+        self._try(self._bag.flush)
+
+    def _try(self, record: Callable[[], None]) -> None:
+        """Do some recording; a full disk ends it, loudly, and this node alone."""
+        if self._bag.is_closed:
+            return
+        try:
+            record()
+        except DiskFullError as error:
+            self._problem = str(error)
+            self.get_logger().fatal(f"recording has stopped: {error}")
+
+    def _health(self) -> tuple[bytes, str, dict[str, object]]:
+        counts = self._bag.counts
+        values: dict[str, object] = {f"messages of {topic}": count for topic, count in counts.items()}
+        values["bag"] = self._folder
+        values["free disk (MB)"] = round(shutil.disk_usage(self._folder).free / _MB)
+        values["topics that nobody publishes"] = ", ".join(sorted(self._waiting))
+        if self._problem:
+            return ERROR, f"recording has stopped: {self._problem}", values
+        return (OK, "recording", values) if counts else (WARN, "nothing to record yet", values)
 
     def destroy_node(self) -> None:
         """Finish the bag."""

@@ -17,7 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from liv_model.bags import COMPRESSED_IMAGE, BagWriter, message_types
+from liv_model.bag_writer import BagWriter
+from liv_model.bags import COMPRESSED_IMAGE, message_types
 from liv_model.errors import DataError
 from training.attempt import Settings, noisy_policy
 from training.scene import STEP_LIMIT, Rollout, Scene, load_simulator

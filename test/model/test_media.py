@@ -3,7 +3,8 @@ import cv2
 import numpy as np
 import pytest
 
-from liv_model.bags import BagWriter, camera_topic, message_types, read_messages
+from liv_model.bag_writer import BagWriter
+from liv_model.bags import camera_topic, message_types, read_messages
 from liv_model.errors import MediaError
 from liv_model.media import open_media
 
