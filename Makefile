@@ -8,7 +8,7 @@ SHELL := bash
 PYTHON ?= python3
 # How the simulator draws without a screen: osmesa (on the CPU), or egl.
 MUJOCO_GL ?= osmesa
-export PYTHON MUJOCO_GL GOAL VIDEO QUICK
+export PYTHON MUJOCO_GL GOAL VIDEO QUICK MINUTES
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target what; do \
@@ -57,6 +57,10 @@ fuzz: build ## messages that nobody should send, into docs/reliability.md (QUICK
 faults: build ## what goes wrong on robots, on live nodes, into docs/reliability.md (QUICK=1, ARGS="--only encoder_killed")
 	@scripts/run python3 -m proofs.faults $${QUICK:+--quick} $(ARGS)
 	@[[ -n "$${QUICK-}" ]] || scripts/run python3 -m proofs.page proofs/results/*.json
+
+soak: build ## two cameras for half an hour, every message checked, into docs/reliability.md (MINUTES=1)
+	@scripts/run python3 -m proofs.soak $${MINUTES:+--minutes "$$MINUTES"} $(ARGS)
+	@[[ -n "$${MINUTES-}" ]] || scripts/run python3 -m proofs.page proofs/results/*.json
 
 bench-training: train-env ## the speed of training: samples beside JPEG files, memory of the reader, a step beside its bare mathematics
 	@scripts/run python3 -m bench.training $(ARGS)

@@ -36,12 +36,13 @@ class Camera:
         name: of the camera, as the encoder knows it.
         publisher: of its images.
         shift_ns: is added to the stamps.
+        count: pictures that were shown.
     """
 
     def __init__(self, graph: Graph, name: str, size: tuple[int, int], reliability: ReliabilityPolicy):
         self.name = name
         self._graph = graph
-        self._count = 0
+        self.count = 0
         self.shift_ns: Callable[[], int] = lambda: 0
         noise = np.random.default_rng(hash(name) % 1000)
         pictures = noise.integers(0, 256, (_PICTURES, size[1], size[0], 3), np.uint8)
@@ -67,11 +68,11 @@ class Camera:
 
     def show(self) -> Header:
         """Publish the next picture; returns its header."""
-        message = self._messages[self._count % _PICTURES]
-        message.header = header = Header(frame_id=f"{self.name} {self._count}")
+        message = self._messages[self.count % _PICTURES]
+        message.header = header = Header(frame_id=f"{self.name} {self.count}")
         now_ns = self._graph.node.get_clock().now().nanoseconds + self.shift_ns()
         header.stamp.sec, header.stamp.nanosec = divmod(now_ns, 10**9)
-        self._count += 1
+        self.count += 1
         self._graph.rules.picture(self.name, header)
         self.publisher.publish(message)
         return header

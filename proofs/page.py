@@ -83,6 +83,8 @@ def _verdict(row: Row) -> str:
         return f"not run: {row['why']}"
     if row["passed"]:
         return "passed"
+    if row.get("is_target"):
+        return "missed"
     return "**failed**: " + "; ".join(
         map(str, [*row.get("crashes", ()), *row.get("violations", ())][:3]) or ["beyond its limits"]
     )
@@ -96,6 +98,7 @@ def _fuzz(rows: list[Row]) -> str:
         "crashes": lambda row: str(len(row["crashes"])),
         "violations": lambda row: str(len(row["violations"])) if "violations" in row else "",
         "slowest": _text("slowest_ms", " ms"),
+        "most CPU": _text("slowest_cpu_ms", " ms"),
         "slowest reward afterwards": _text("reward_after_s", " s"),
         "growth": _text("growth_mib", " MiB"),
         "seed": _text("seed"),
