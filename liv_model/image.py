@@ -11,9 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from liv_model.errors import ConfigError, ImageError
+from liv_model.image_header import coded_size, is_cut_png
 
 INTERPOLATIONS = ("area", "bilinear", "bicubic")
 LARGEST_SIDE = 16384
+LARGEST_CODED = 64_000_000  # pixels; a few damaged bytes of a header can ask for gigabytes
 LARGEST_ASPECT = 20  # a thinner picture would be enlarged to far more pixels than it has
 
 
@@ -102,11 +104,16 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def decode_image(data: bytes, what: str = "compressed image") -> np.ndarray:
-    """Decode JPEG or PNG bytes to uint8 (H, W, 3) RGB; ImageError when they are cut short or do not decode."""
+    """Decode JPEG or PNG bytes to uint8 (H, W, 3) RGB; ImageError when they are cut, too large or do not decode."""
     import cv2
 
     if is_cut_jpeg(data):
         raise ImageError(what, expected="a whole JPEG", got=f"{len(data)} bytes without an end marker")
+    if is_cut_png(data):
+        raise ImageError(what, expected="a whole PNG", got=f"{len(data)} bytes whose chunks do not fit")
+    if (size := coded_size(data)) is not None and size[0] * size[1] > LARGEST_CODED:
+        expected = f"at most {LARGEST_CODED // 10**6} million pixels"
+        raise ImageError(what, expected=expected, got=f"{size[0]}x{size[1]}")
     try:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if len(data) else None
     except cv2.error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How large the picture in JPEG or PNG data says it is, before anything is allocated for it."""
+"""What JPEG and PNG data say of themselves, looked at before a decoder believes it and allocates."""
 
 from __future__ import annotations
 
@@ -13,6 +13,21 @@ def coded_size(data: bytes) -> tuple[int, int] | None:
     if data[:8] == _PNG:
         return _pair(data[16:24], 4) if len(data) >= 24 else None
     return _jpeg_size(data) if data[:2] == b"\xff\xd8" else None
+
+
+def is_cut_png(data: bytes) -> bool:
+    """Whether ``data`` begins as a PNG, and its chunks do not fit into it up to the last one.
+
+    OpenCV allocates as much as a chunk says that it holds: one damaged byte of a length is seconds and gigabytes.
+    """
+    if data[:8] != _PNG:
+        return False
+    at = 8
+    while at + 12 <= len(data):  # length, type, content, checksum
+        if data[at + 4 : at + 8] == b"IEND":
+            return False
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    return True
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:

@@ -22,10 +22,10 @@ from liv_model.image import to_square
 from liv_model.image_header import coded_size
 from liv_ros.image_conversion import to_rgb
 from liv_ros.messages import goal_from_message
-from proofs.memory import private_mib
+from proofs.memory import peak_mib, private_mib
 from proofs.mutate import KINDS, Message, Mutator
 
-GROWTH_MIB = 16.0
+GROWTH_MIB, PEAK_MIB = 16.0, 1024.0
 SLOWEST_CPU_MS = 2000.0
 HANG_S = 60.0
 _CRASHES_KEPT = 10
@@ -58,7 +58,7 @@ def fuzz(paths: Paths, count: int, seed: int, done: Callable[[int], None]) -> di
     found: dict[str, Any] = {"crashes": [], "slowest_ms": 0.0, "slowest_cpu_ms": 0.0, "slowest": "", "by_kind": {}}
     counts: Counter[tuple[str, str]] = Counter()
     memory_mib: list[float] = []
-    mutator = Mutator(seed)
+    mutator, begin_mib = Mutator(seed), peak_mib()
     try:
         for number, kind in enumerate(islice(_kinds(), count)):
             if number % 100 == 0:
@@ -77,14 +77,17 @@ def fuzz(paths: Paths, count: int, seed: int, done: Callable[[int], None]) -> di
         row["refused"] += counts[kind, "refused"]
         found["by_kind"][kind] = {result: counts[kind, result] for result in ("taken", "refused", "crashed")}
     growth = memory_mib[-1] - memory_mib[min(2, len(memory_mib) - 1)]  # after the first tenth
+    peak = peak_mib() - begin_mib
     whole = sum(counts.values()) == count
+    limits = growth <= GROWTH_MIB and peak <= PEAK_MIB and found["slowest_cpu_ms"] <= SLOWEST_CPU_MS
     return {
         **row,
         **found,
         "n": sum(counts.values()),
         "memory_mib": round(memory_mib[-1], 1),
         "growth_mib": round(growth, 2),
-        "passed": whole and not found["crashes"] and growth <= GROWTH_MIB and found["slowest_cpu_ms"] <= SLOWEST_CPU_MS,
+        "peak_mib": round(peak, 1),
+        "passed": whole and not found["crashes"] and limits,
     }
 
 

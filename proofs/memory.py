@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 
@@ -12,3 +13,8 @@ def private_mib(pid: int | str = "self") -> float:
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) / 1024
     raise ValueError(f"no RssAnon in /proc/{pid}/status")
+
+
+def peak_mib() -> float:
+    """The most that was ever resident of this process, MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

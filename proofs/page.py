@@ -30,7 +30,8 @@ _GROUND = {
         "*Paths*: serialised, deserialised and through the encoder's own conversions and goals, in one process. *Live "
         "nodes*: published to encoder_node and reward_node; after each twentieth, a goal and a picture must earn a "
         "reward. "
-        "*growth*: of memory after the first tenth; more than 16 MiB fails."
+        "*growth*: of memory after the first tenth; more than 16 MiB fails, and so does a message that takes 2 s of "
+        "CPU or 1 GiB of memory (*peak*)."
     ),
     "faults": "Each fault on real nodes in processes of their own, over real DDS, with the rule it must keep.",
     "soak": (
@@ -85,9 +86,8 @@ def _verdict(row: Row) -> str:
         return "passed"
     if row.get("is_target"):
         return "missed"
-    return "**failed**: " + "; ".join(
-        map(str, [*row.get("crashes", ()), *row.get("violations", ())][:3]) or ["beyond its limits"]
-    )
+    why = [*row.get("crashes", ()), *row.get("violations", ())][:3] or [row.get("slowest") or "beyond its limits"]
+    return "**failed**: " + "; ".join(why)
 
 
 def _fuzz(rows: list[Row]) -> str:
@@ -101,6 +101,7 @@ def _fuzz(rows: list[Row]) -> str:
         "most CPU": _text("slowest_cpu_ms", " ms"),
         "slowest reward afterwards": _text("reward_after_s", " s"),
         "growth": _text("growth_mib", " MiB"),
+        "peak": _text("peak_mib", " MiB"),
         "seed": _text("seed"),
         "verdict": _verdict,
     }

@@ -109,7 +109,7 @@ def test_a_cut_jpeg_is_refused_although_the_decoder_would_fill_it_with_grey():
         decode_image(data[: len(data) // 2])
 
 
-@pytest.mark.parametrize("data", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n"])
+@pytest.mark.parametrize("data", [b"", b"GIF89a", b"\x89PNG"])
 def test_other_bytes_are_refused(data):
     with pytest.raises(ImageError, match="expected JPEG or PNG"):
         decode_image(data)

@@ -235,9 +235,26 @@ def test_a_header_that_asks_for_gigabytes_is_refused():
         compressed_to_rgb(SimpleNamespace(format="jpeg", data=bytes(data)))
 
 
+def png():
+    return cv2.imencode(".png", RGB)[1].tobytes()
+
+
+@pytest.mark.parametrize("spoilt", [png()[:-1], png()[:40], png()[:8], png()[:33] + b"\x7f" + png()[34:]])
+def test_a_png_whose_chunks_do_not_fit_is_refused_before_anything_is_allocated(spoilt):
+    with pytest.raises(ImageError, match="a whole PNG"):
+        compressed_to_rgb(SimpleNamespace(format="png", data=spoilt))
+
+
+def test_what_follows_a_whole_png_does_no_harm():
+    np.testing.assert_array_equal(
+        compressed_to_rgb(SimpleNamespace(format="png", data=png() + b"\0\0")), RGB[..., ::-1]
+    )
+
+
 @given(st.binary(max_size=60))
 def test_the_coded_size_of_anything_is_read_without_a_fault(tail):
-    from liv_model.image_header import coded_size
+    from liv_model.image_header import coded_size, is_cut_png
 
     for head in (b"", b"\xff\xd8", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"):
         coded_size(head + tail)
+        is_cut_png(head + tail)
