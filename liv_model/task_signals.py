@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rules by which a task counts as held, paused or turned back: written once, for detecting and for fitting.
 
-Each takes samples as they come, times in seconds that do not fall, and *positions*: progress that is not clipped, so
+Each takes samples as they come, times in seconds that rise, and *positions*: progress that is not clipped, so
 0 at the start of the task and 1 at its goal, below 0 where the task has been set back behind its start. (Clipped
 progress stands still at 0 while much happens.) All of them need a bounded amount of memory.
 """
@@ -9,6 +9,7 @@ progress stands still at 0 while much happens.) All of them need a bounded amoun
 from __future__ import annotations
 
 from collections import deque
+from functools import cache
 
 import numpy as np
 
@@ -16,7 +17,7 @@ SMOOTH_S = 0.2  # positions are medians over so long: a single wrong frame is no
 STILL = 0.04  # a position that stays within this of where it was stands still
 RISE = 0.05  # what counts as gained
 PATIENCE = 3.0  # gaining nothing is a pause only after so much longer than standing still
-FALL = 0.3  # from the highest on: the task has turned back
+FALL = 0.4  # from the highest on: the task has turned back
 RECOVERY = 0.1  # from the lowest on: it goes forward again
 RATE_S = 1.0
 _RATE_LEAST_S = 0.2
@@ -168,8 +169,14 @@ class TaskSignals:
         times_s, values = np.array(self._rate.times_s), np.array(self._rate.values)
         if not len(times_s) or times_s[-1] - times_s[0] < _RATE_LEAST_S:
             return np.nan
-        picked = np.unique(np.linspace(0, len(times_s) - 1, _RATE_POINTS).round().astype(int))
-        times_s, values = times_s[picked], values[picked]  # (N,), N <= 16
-        later, earlier = np.tril_indices(len(times_s), -1)
-        apart_s = times_s[later] - times_s[earlier]
-        return float(np.median((values[later] - values[earlier])[apart_s > 0] / apart_s[apart_s > 0]))
+        if len(times_s) > _RATE_POINTS:
+            picked = np.linspace(0, len(times_s) - 1, _RATE_POINTS).round().astype(int)
+            times_s, values = times_s[picked], values[picked]
+        later, earlier = _pairs(len(times_s))
+        return float(np.median((values[later] - values[earlier]) / (times_s[later] - times_s[earlier])))
+
+
+@cache
+def _pairs(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the later and the earlier of every two of so many samples."""
+    return np.tril_indices(count, -1)

@@ -25,7 +25,7 @@ from liv_model.task_state import TaskState, TaskStateDetector, TaskStateSample
 HOLDS_S = (0.1, 0.25, 0.5, 1.0)
 AFTER_S = 1.5
 _STEP_S = 0.05
-_UNSTALLED = 0.97  # share of successes that must never be called stalled
+_UNSTALLED = 0.99  # share of successes that must never be called stalled
 _SCALE = Calibration(0.0, 1.0)
 
 
@@ -96,7 +96,7 @@ def fit_task_state(successes: Sequence[ProgressCurve], failures: Sequence[Progre
     """The thresholds that are right about most episodes, successes and failures weighing the same (Youden, 1950).
 
     Of holds that are equally good the longest, for it is the safest against a single wrong frame. ``stall_s`` is the
-    pause that 97 % of the successes stay within.
+    pause that 99 % of the successes stay within.
 
     Args:
         successes: at least one.

@@ -18,6 +18,7 @@ from training.evaluation import Embedded, Evaluation, Report, choose, embed, ins
 from training.evaluation_report import judge, write_report
 from training.evaluation_tables import show
 from training.exhibits import exhibits
+from training.task_state_report import judge_task_states, show_task_states, write_task_states
 
 __all__ = ["Embedded", "Evaluation", "Report", "choose", "embed", "evaluate", "instructions", "main"]
 
@@ -26,6 +27,7 @@ _EPILOG = """examples:
   liv evaluate models/metaworld --data data/validation --tasks drawer-open drawer-close --json
   liv evaluate models/metaworld --data data/validation -o reports/metaworld --animate
   liv evaluate models/metaworld --data data/validation --backend torch        the same judgement of another engine
+  liv evaluate models/metaworld --data data/test --task-state --validation data/validation -o reports/metaworld
 """
 
 
@@ -100,6 +102,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--animate", nargs="?", const="webp", choices=FORMATS, help="with -o: a moving picture of each task, too"
     )
+    parser.add_argument(
+        "--task-state",
+        action="store_true",
+        help="instead: how good task states are (success, stalls, false alarms); -o writes task_state.json and .png",
+    )
+    parser.add_argument(
+        "--validation", type=Path, help="with --task-state: thresholds fitted on this store, beside the bundle's"
+    )
     return parser
 
 
@@ -108,6 +118,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.animate and arguments.output is None:
         raise ConfigError("liv evaluate --animate", expected="-o DIR to write to", got="none")
+    if arguments.validation is not None and not arguments.task_state:
+        raise ConfigError("liv evaluate --validation", expected="--task-state", got="none")
     bundle, store = Bundle.load(arguments.bundle), EpisodeStore(arguments.data)
     _require_size(bundle, store)
     numbers = _numbers(store, arguments.tasks, arguments.episodes)  # refused before a model is loaded
@@ -116,6 +128,8 @@ def main(argv: list[str] | None = None) -> int:
             bundle, arguments.backend, arguments.device, precision=arguments.precision, report=report
         )
     try:
+        if arguments.task_state:
+            return _task_states(arguments, bundle, encoder, store, numbers)
         with progress_bar("frames", sum(store.records[i].count for i in numbers)) as done:
             evaluation = evaluate(encoder, store, tasks=arguments.tasks, per_task=arguments.episodes, done=done)
         findings = judge(bundle, encoder, store, evaluation)
@@ -130,6 +144,22 @@ def main(argv: list[str] | None = None) -> int:
         show(findings)
         if arguments.output is not None:
             print(f"{arguments.output}: index.html, report.json" + (", animations" if arguments.animate else ""))
+    return 0
+
+
+def _task_states(
+    arguments: argparse.Namespace, bundle: Bundle, encoder: Encoder, store: EpisodeStore, numbers: Sequence[int]
+) -> int:
+    validation = EpisodeStore(arguments.validation) if arguments.validation is not None else None
+    if validation is not None:
+        _require_size(bundle, validation)
+    report = judge_task_states(bundle, encoder, store, numbers, validation)
+    if arguments.output is not None:
+        write_task_states(arguments.output, report)
+    if arguments.json:
+        print(json.dumps(report, indent=2))
+    else:
+        show_task_states(report)
     return 0
 
 

@@ -13,6 +13,7 @@ from liv_model.bundle import Bundle
 from liv_model.calibration import Calibration
 from liv_model.encoder import Encoder
 from liv_model.familiarity import fit_threshold
+from liv_model.instruction_scale import instruction_scale
 from liv_model.task_state import ProgressScale
 from liv_model.task_state_fit import ProgressCurve, TaskStateJudgement, fit_task_state, judge_task_state
 from training.calibrate import familiarities
@@ -62,13 +63,15 @@ def task_state(bundle: Bundle, store: EpisodeStore, evaluation: Evaluation) -> d
 def progress_curves(
     bundle: Bundle, store: EpisodeStore, evaluation: Evaluation
 ) -> tuple[list[ProgressCurve], list[ProgressCurve]]:
-    """Progress of the successes and of the failures of every task the bundle is calibrated for."""
+    """Progress of the successes and of the failures of every task that the bundle has a scale for."""
     successes: list[ProgressCurve] = []
     failures: list[ProgressCurve] = []
     for known in bundle.instructions:
         if known.task not in evaluation.tasks or evaluation.texts[known.task] != known.text:
             continue
-        scale, goal = Calibration(known.start, known.goal), evaluation.goals[known.task]
+        scale, goal = instruction_scale(known, bundle.instructions), evaluation.goals[known.task]
+        if not scale.is_known:
+            continue
         for episodes, curves in (
             (evaluation.successes[known.task], successes),
             (evaluation.failures(known.task), failures),

@@ -47,7 +47,7 @@ def course(*pieces, **options):
         ([(0, 1, 2), (1, 0.85, 2), (0.85, 1, 2)], "IDLE PROGRESSING SUCCEEDED"),  # within the margin
         ([(0, 1, 2), (1, 1, 30)], "IDLE PROGRESSING SUCCEEDED"),  # what is done may stand still
         ([(-0.8, -0.1, 3), (-0.1, 0.5, 3)], "IDLE PROGRESSING"),  # all at a clipped progress of 0 at first
-        ([(0.5, 0.1, 3)], "IDLE REGRESSING"),
+        ([(0.6, 0.1, 3)], "IDLE REGRESSING"),
     ],
 )
 def test_the_course_of_states(pieces, expected):
