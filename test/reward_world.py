@@ -56,10 +56,11 @@ class World:
         to_reward, to_consumer: messages on their way, by topic.
     """
 
-    def __init__(self, *, may_miss: bool, rewards: type | None = None):
+    def __init__(self, *, may_miss: bool, smoothing_s: float = 0.0, rewards: type | None = None):
         from liv_ros.camera_rewards import CameraRewards
 
-        self.rules = Rules(may_miss=may_miss)
+        self.rules = Rules(may_miss=may_miss, smoothed=smoothing_s > 0)
+        self._smoothing_s = smoothing_s
         self.to_reward, self.to_consumer = defaultdict(deque), defaultdict(deque)
         self._make_rewards = rewards or CameraRewards
         self._numbers = iter(range(10**9))
@@ -145,7 +146,7 @@ class World:
         self._rewards, self._deliver = {}, {}
         for camera in CAMERAS:
             node = MagicMock()
-            node.declare_parameter.side_effect = lambda name, default, *_: SimpleNamespace(value=default)
+            node.declare_parameter.side_effect = lambda name, *_: SimpleNamespace(value=self._smoothing_s)
             self._rewards[camera] = self._make_rewards(node, camera, 0.5)
             node.create_publisher.return_value.publish.side_effect = self.to_consumer[f"{camera}/reward"].append
             self._deliver[f"{camera}/embedding"] = node.create_subscription.call_args.args[2]

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-import pytest
-
-pytest.importorskip("liv_ros.msg")
 from bench import results
-from proofs.page import page
+from proofs.page import PAGE, page
+from proofs.report import FOLDER
 
 ABOUT = {**results.about(quick=False), "load_after": 1.0, "skipped": []}
 
@@ -24,3 +22,16 @@ def test_the_page_says_what_was_found_and_what_failed():
     assert "| the camera vanishes | rule 1 | rewards again | passed |" in text
     assert "not run: no such service" in text
     assert "| memory | 100 | 0.1 % | 1 % | passed |" in text
+
+
+def test_the_page_is_that_of_the_results():
+    files = sorted(FOLDER.glob("*.json"))
+    assert files, "make fuzz faults soak"
+    assert page([results.read(file) for file in files]) == PAGE.read_text()
+
+
+def test_what_failed_by_its_limits_says_which_message_it_was():
+    from proofs.page import section_text
+
+    row = {"part": "paths", "n": 1, "refused": 0, "crashes": [], "slowest": "Image rgb8 2x2", "passed": False}
+    assert "**failed**: Image rgb8 2x2 |" in section_text("fuzz", {**ABOUT, "rows": [row]})

@@ -76,6 +76,12 @@ def test_no_rule_breaks_where_messages_are_lost(steps):
     assert play(steps, may_miss=True)[1] == []
 
 
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@given(operations(OPERATIONS | LOSS), st.sampled_from([0.01, 0.3, 5.0]))
+def test_no_rule_breaks_where_values_are_smoothed(steps, smoothing_s):
+    assert play(steps, may_miss=True, smoothing_s=smoothing_s)[1] == []
+
+
 def test_the_random_orders_do_earn_rewards():
     judged = [play(random_steps(seed), may_miss=False)[0].rules.judged for seed in range(20)]
     assert np.median(judged) >= 3
