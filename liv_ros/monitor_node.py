@@ -26,7 +26,7 @@ from liv_ros.msg import TaskState as TaskStateMessage
 from liv_ros.parameters import camera_names, parameter
 from liv_ros.run import run_node
 
-LOOK_EVERY_S = 0.2
+LOOK_EVERY_S = 0.1
 TELL_EVERY_S = 0.8  # with LOOK_EVERY_S: at least once a second
 LONGEST_S = 3600.0
 

@@ -176,3 +176,25 @@ def test_a_bad_parameter_is_one_line(start):
     node = start("monitor_node", stall_s=-1.0)
     assert node.wait(30) == 2
     assert "parameter stall_s: expected 0.0..3600.0, got -1.0" in node.output
+
+
+def test_beside_the_real_nodes_it_judges_what_they_tell(graph, start):
+    """The bundle's thresholds come with the goal: 2.0 s, 0.5 s, 0.9."""
+    from liv_ros import msg
+
+    states = []
+    start("monitor_node", blind_s=600.0)
+    graph.node.create_subscription(msg.TaskState, "camera/task_state", states.append, 100)
+    graph.wait(lambda: any(s.goal_id == graph.goals[-1].goal.id for s in states), "the goal")
+    picture, stamp_ns = graph.picture(seed=1), 2 * 10**18
+
+    def stalled():
+        nonlocal stamp_ns
+        stamp_ns += STEP_NS
+        picture.header.stamp.sec, picture.header.stamp.nanosec = divmod(stamp_ns, 10**9)
+        graph.show(picture)  # the same again and again
+        return next((s for s in states if s.state in (STALLED, SUCCEEDED)), None)
+
+    told = graph.wait(stalled, "a stall")
+    assert told.goal_id == graph.goals[-1].goal.id
+    assert told.message.startswith(("stalled for 2.", "succeeded"))
