@@ -61,7 +61,8 @@ class CameraNews:
         return OverlayNews(
             goal=goal,
             state=task_state.TaskState(state.state) if state is not None else None,
-            message=state.message if state is not None else "",
+            # up to a second old: where it was is told by the bar
+            message=state.message.partition(", at ")[0] if state is not None else "",
             progress=self._progress,
             time_s=[time_s for time_s, _ in self._values],
             value=[value for _, value in self._values],
