@@ -84,7 +84,7 @@ def fuzz(paths: Paths, count: int, seed: int, done: Callable[[int], None]) -> di
         **row,
         **found,
         "n": sum(counts.values()),
-        "memory_mib": round(memory_mib[-1], 1),
+        "memory_mib": [round(mib, 1) for mib in memory_mib],
         "growth_mib": round(growth, 2),
         "peak_mib": round(peak, 1),
         "passed": whole and not found["crashes"] and limits,
