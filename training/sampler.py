@@ -18,6 +18,7 @@ from liv_model.errors import ConfigError, DataError
 from training import distractors
 from training.augment import AugmentConfig, augment
 from training.episodes import EpisodeStore
+from training.paraphrases import store_paraphrases
 from training.phrases import load_phrases
 from training.tasks import load_tasks
 
@@ -156,6 +157,7 @@ class Sampler:
                 )
         instructions = sorted({store.records[i].text for i in self.episodes})
         self._label = {text: n for n, text in enumerate(instructions)}
+        self._paraphrases = store_paraphrases(store.path)
         self._everyday, self._undone = distractors.everyday(), distractors.undone(self.tasks)
 
     @property
@@ -208,4 +210,5 @@ class Sampler:
         """The ways to say a task, its instruction first."""
         written = training_texts(task, text)
         known = self._config.phrases and len(written) > 1
-        return (*written, *load_phrases().get(task, ())) if known else written
+        more = (*(load_phrases().get(task, ()) if known else ()), *self._paraphrases.get(text, ()))
+        return (*written, *more)

@@ -180,8 +180,8 @@ def test_a_dry_run_lists_and_writes_nothing(robot, tmp_path, capsys):
     assert import_episodes(["manifest", str(robot), "-o", str(store), "--dry-run"]) == 0
     printed = capsys.readouterr()
     assert "robot/video0  5 frames  success  put the apple in the pot" in printed.out
-    assert "2 episodes would be added (11 frames), 0 were there, 3 bad, skipped" in printed.out
-    assert "bad: row 4 (robot/video2): frames: expected at least 3, got 2" in printed.err
+    assert "2 episodes would be added (11 frames), 0 were there, 3 left out" in printed.out
+    assert "left out: row 4 (robot/video2): frames: expected at least 3, got 2" in printed.err
 
 
 def test_missing_texts_stop_the_run_before_anything_is_written(robot, tmp_path, capsys):

@@ -22,10 +22,10 @@ _MISSING_SHARE = 0.05  # a container may promise a few frames more than there ar
 
 
 class Clip(Protocol):
-    """Frames in order, at a constant rate.
+    """Frames in order.
 
     Attributes:
-        rate_hz: frames per second.
+        rate_hz: frames per second, or about so many.
     """
 
     rate_hz: float
@@ -36,9 +36,27 @@ class Clip(Protocol):
     def frames(self, numbers: Sequence[int]) -> Iterator[np.ndarray]:
         """The frames of these numbers (rising, from 0), uint8 (H, W, 3) RGB; LivError where one cannot be read."""
 
+    def keep(self, wanted_hz: float | None) -> np.ndarray:
+        """Numbers of the frames to keep to have about ``wanted_hz`` (None: all), int64."""
+
+    def time_s(self, numbers: np.ndarray) -> np.ndarray:
+        """When the frames of these numbers were taken, seconds, float64."""
+
+
+class _EvenClip:
+    """What a constant rate says of a clip's times."""
+
+    def keep(self: Clip, wanted_hz: float | None) -> np.ndarray:
+        """See :class:`Clip`."""
+        return thin(len(self), self.rate_hz, wanted_hz)
+
+    def time_s(self: Clip, numbers: np.ndarray) -> np.ndarray:
+        """See :class:`Clip`."""
+        return numbers / self.rate_hz
+
 
 @dataclass(frozen=True)
-class PictureClip:
+class PictureClip(_EvenClip):
     """Pictures, one file each."""
 
     files: tuple[Path, ...]
@@ -53,7 +71,7 @@ class PictureClip:
 
 
 @dataclass(frozen=True)
-class VideoClip:
+class VideoClip(_EvenClip):
     """Frames ``first`` to ``first + count - 1`` of a video; with ``whole``, the file may end a few frames early."""
 
     path: Path
@@ -179,6 +197,22 @@ def thin(count: int, rate_hz: float, wanted_hz: float | None) -> np.ndarray:
     return (count - 1 - np.round(steps * rate_hz / wanted_hz).astype(np.int64))[::-1]
 
 
+def nearest_to_grid(time_s: np.ndarray, rate_hz: float, wanted_hz: float | None) -> np.ndarray:
+    """As :func:`thin`, for times that need not be even: the frame nearest to each wanted time, none twice.
+
+    Args:
+        time_s: of every frame, rising, float64 (T,), T >= 1.
+        rate_hz: about how many there are in a second.
+        wanted_hz: about how many to keep; None for all.
+    """
+    if wanted_hz is None or wanted_hz >= rate_hz:
+        return np.arange(len(time_s))
+    wanted_s = np.arange(time_s[-1], time_s[0] - 0.5 / wanted_hz, -1.0 / wanted_hz)[::-1]
+    after = np.clip(np.searchsorted(time_s, wanted_s), 1, len(time_s) - 1)
+    before_is_nearer = wanted_s - time_s[after - 1] < time_s[after] - wanted_s
+    return np.unique(np.where(before_is_nearer, after - 1, after))
+
+
 def read(clip: Clip, preprocessing: Preprocessing, wanted_hz: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Read a clip, each frame brought to the square as it comes.
 
@@ -196,13 +230,13 @@ def read(clip: Clip, preprocessing: Preprocessing, wanted_hz: float | None = Non
     numbers = check(clip, wanted_hz)
     squares = [to_square(frame, preprocessing) for frame in clip.frames(numbers)]
     _require_enough(len(squares))
-    numbers = numbers[: len(squares)]
-    return np.stack(squares), (numbers - numbers[0]) / clip.rate_hz
+    time_s = clip.time_s(numbers[: len(squares)])
+    return np.stack(squares), time_s - time_s[0]
 
 
 def check(clip: Clip, wanted_hz: float | None = None) -> np.ndarray:
     """The numbers of the frames that :func:`read` would keep; DataError where they are fewer than 3."""
-    numbers = thin(len(clip), clip.rate_hz, wanted_hz)
+    numbers = clip.keep(wanted_hz)
     _require_enough(len(numbers))
     return numbers
 

@@ -20,15 +20,17 @@ _YES, _NO = ("true", "1", "1.0", "yes", "success"), ("false", "0", "0.0", "no")
 
 @dataclass(frozen=True)
 class Recording:
-    """One row of a table: an episode that has not been read yet.
+    """One row of a table, or one stretch of a bag: an episode that has not been read yet.
 
     Attributes:
-        row: number of its line in the table, for people.
+        row: number of its line in the table, or of the episode in its bag, for people.
         source: where it is, the same on every machine.
         text: the instruction.
         task: name of the task.
         outcome: one of ``OUTCOMES``.
         open: finds its frames without reading them; LivError where they are not there.
+        camera: its name; "" where there is but one.
+        place: where it is, for people; "" where row and source say it.
     """
 
     row: int
@@ -37,6 +39,13 @@ class Recording:
     task: str
     outcome: str
     open: Callable[[], Clip]
+    camera: str = ""
+    place: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from every other one: source, text, camera."""
+        return self.source, self.text, self.camera
 
 
 class Row(NamedTuple):
@@ -131,14 +140,17 @@ def _require_texts(path: Path, rows: list[Row], text: str) -> None:
 
 
 def recording(row: Row, source: str, text: str, open_clip: Callable[[], Clip]) -> Recording:
-    """What a row says: its text with single blanks, its task, its outcome.
-
-    The task is the column ``task``, or the one of ``tasks.yaml`` that has this instruction (so that what is
-    recorded and what is simulated go together), or a name made of the text.
-    """
+    """What a row says: its text with single blanks, its task (column ``task``, or that of its text), its outcome."""
     text = " ".join(text.split())
-    task = row.get("task") or _instructions().get(text.lower()) or task_name(text)
+    task = row.get("task") or task_of(text)
     return Recording(row.number, source, text, task, row.outcome(), open_clip)
+
+
+def task_of(text: str) -> str:
+    """The task of ``tasks.yaml`` that has this instruction (so that what is recorded and what is simulated go
+    together), or a name made of the text.
+    """
+    return _instructions().get(text.lower()) or task_name(text)
 
 
 @cache
