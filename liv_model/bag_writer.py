@@ -67,7 +67,8 @@ class _File:
             self.add(name, topic)
 
     def add(self, name: str, topic: _Topic) -> None:
-        schema = self._writer.register_schema(topic.msgtype, "ros2msg", topic.definition)
+        encoding = "ros2msg" if topic.definition else ""  # as rosbag2 says that it is not known
+        schema = self._writer.register_schema(topic.msgtype, encoding, topic.definition)
         metadata = {"offered_qos_profiles": topic.offered_qos}
         self._channels[name] = self._writer.register_channel(name, "cdr", schema, metadata=metadata)
 
@@ -149,7 +150,7 @@ class BagWriter:
         *,
         reliable: bool = True,
         latched: bool = False,
-        definition: bytes = b"",
+        definition: bytes | None = b"",
         offered_qos: str = "",
     ) -> None:
         """Announce a topic, so that it is in the bag even if nothing comes.
@@ -159,7 +160,7 @@ class BagWriter:
             msgtype: such as ``std_msgs/msg/String``.
             reliable: whether it was published reliably, and shall be when the bag is played.
             latched: whether it was published transient_local.
-            definition: of the type, as another bag has it; b"" = as it is known here.
+            definition: of the type, as another bag has it; b"" = as it is known here, None = written without one.
             offered_qos: as another bag has it, in place of ``reliable`` and ``latched``.
 
         Raises:
@@ -168,7 +169,7 @@ class BagWriter:
         state = self._state
         if topic in state.topics:
             return
-        known = definition or _definition(topic, msgtype)
+        known = b"" if definition is None else definition or _definition(topic, msgtype)
         state.topics[topic] = _Topic(msgtype, known, offered_qos or _offered_qos(reliable, latched))
         state.counts[topic] = 0
         state.files[-1].add(topic, state.topics[topic])

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,21 +42,38 @@ def open_bag(path: str | Path) -> Iterator[Any]:
 
     MCAP that was cut short, by a kill or a full disk, is read as far as it goes, with a warning: a :class:`CutBag`.
     """
-    path = Path(path)
+    from rosbags.highlevel import AnyReader
+
+    with _opened(Path(path), lambda p: AnyReader([p], default_typestore=message_types())) as reader:
+        yield reader
+
+
+@contextmanager
+def open_bag_as_bytes(path: str | Path) -> Iterator[Any]:
+    """As :func:`open_bag`, a ``rosbags.rosbag2.Reader``: types that nobody knows do not matter, nor is any read."""
+    from rosbags.rosbag2 import Reader
+
+    with _opened(Path(path), Reader) as reader:
+        yield reader
+
+
+@contextmanager
+def _opened(path: Path, make: Callable[[Path], Any]) -> Iterator[Any]:
     if not path.exists():
         raise MediaError(str(path), expected="a rosbag2 folder or file", got="no such file or folder")
-    reader = _open_whole_or_cut(path)
+    reader = _open_whole_or_cut(path, make)
     try:
         yield reader
     finally:
         reader.close()
 
 
-def _open_whole_or_cut(path: Path) -> Any:
-    from rosbags.highlevel import AnyReader, AnyReaderError
+def _open_whole_or_cut(path: Path, make: Callable[[Path], Any]) -> Any:
+    from rosbags.highlevel import AnyReaderError
+    from rosbags.rosbag2 import ReaderError
 
     try:
-        reader = AnyReader([path], default_typestore=message_types())
+        reader = make(path)
         reader.open()
         return reader
     except Exception as error:  # rosbags lets errors of its storages through as they are
@@ -64,7 +81,7 @@ def _open_whole_or_cut(path: Path) -> Any:
         if cut is not None:
             _log.warning("%s was cut short: read as far as it goes; `liv bag recover` makes a whole bag of it", path)
             return cut
-        known = isinstance(error, AnyReaderError)
+        known = isinstance(error, (AnyReaderError, ReaderError))
         raise MediaError(
             str(path), expected="a rosbag2 recording (MCAP or sqlite3)", got=error if known else repr(error)
         ) from error

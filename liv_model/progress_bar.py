@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress_bar(
-    what: str, total: int | None, *, quiet: bool = False, transient: bool = False
+    what: str, total: int | None, *, quiet: bool = False, transient: bool = False, unit: str = ""
 ) -> Iterator[Callable[[int], None]]:
     """Show ``total`` of something being done; yields the function that is told how many more are done.
 
@@ -20,11 +20,18 @@ def progress_bar(
         total: how many there are; None where that is not known.
         quiet: show nothing.
         transient: take the bar away at the end.
+        unit: what there are so many of, for a bar that shows how many a second; "" = it does not.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
 
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    class Speed(ProgressColumn):
+        def render(self, task):
+            return Text(f"{task.finished_speed or task.speed or 0:,.0f} {unit}/s")
+
+    speed = [Speed()] if unit else []
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *speed, TimeRemainingColumn()
     console = Console(stderr=True)
     disable = quiet or not console.is_terminal
     with Progress(*columns, console=console, transient=transient, disable=disable) as progress:
