@@ -12,6 +12,7 @@ from liv_model.calibration import Calibration
 from liv_model.encoder import Encoder
 from liv_model.errors import GoalError
 from liv_model.image import to_square
+from liv_model.instruction_scale import instruction_scale
 from liv_model.tokenizer import clean_text
 from liv_model.value import values
 
@@ -91,8 +92,9 @@ class GoalResolver:
         ranked = self._rank(embedding)
         nearest = tuple(KnownGoal(known.text, cosine) for known, cosine in ranked)
         if nearest and nearest[0].familiarity >= self._bundle.familiarity:
-            known = ranked[0][0]
-            return ResolvedGoal(embedding, Calibration(known.start, known.goal), nearest, nearest[0].familiarity, "")
+            scale = instruction_scale(ranked[0][0], self._bundle.instructions)
+            message = "" if scale.is_known else _unlearned(nearest[0].text)
+            return ResolvedGoal(embedding, scale, nearest, nearest[0].familiarity, message)
         familiarity = nearest[0].familiarity if nearest else float("nan")
         return ResolvedGoal(embedding, Calibration(), nearest, familiarity, _unfamiliar(text, nearest))
 
@@ -104,6 +106,10 @@ class GoalResolver:
             if known.text not in best or cosine > best[known.text][1]:
                 best[known.text] = (known, float(cosine))
         return sorted(best.values(), key=lambda pair: -pair[1])[:_NEAREST]
+
+
+def _unlearned(known: str) -> str:
+    return f"not calibrated: this model hardly tells the start of {known!r} from its end, so there is no progress"
 
 
 def _unfamiliar(text: str, nearest: tuple[KnownGoal, ...]) -> str:

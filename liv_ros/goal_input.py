@@ -28,6 +28,8 @@ from liv_ros.msg import Goal as GoalMessage
 from liv_ros.parameters import parameter
 from liv_ros.srv import GoalFromCamera, SetGoal
 
+LONGEST_ID = 200
+
 
 class Serving(Protocol):
     """What goals are taken up by: the encoder node."""
@@ -127,12 +129,14 @@ class GoalInput:
         self._take(lambda: StoredGoal("", goal_from_message(GoalMessage(image=message))))
 
     def _on_goal(self, message: GoalMessage) -> None:
-        self._take(lambda: StoredGoal(message.id, goal_from_message(message)), message.header)
+        self._take(lambda: StoredGoal(_checked_id(message.id), goal_from_message(message)), message.header)
 
     async def _on_set_goal(self, request: SetGoal.Request, response: SetGoal.Response) -> SetGoal.Response:
         """Answer once the goal is active or refused; the executor goes on meanwhile."""
         goal = request.goal
-        return await self._answer(lambda: StoredGoal(goal.id, goal_from_message(goal)), goal.header, response)
+        return await self._answer(
+            lambda: StoredGoal(_checked_id(goal.id), goal_from_message(goal)), goal.header, response
+        )
 
     async def _on_from_camera(
         self, request: GoalFromCamera.Request, response: GoalFromCamera.Response
@@ -217,3 +221,11 @@ class GoalInput:
             self.refused += 1
         self.last_refusal = str(error)
         self._node.get_logger().error(f"goal refused: {error}", throttle_duration_sec=1.0)
+
+
+def _checked_id(goal_id: str) -> str:
+    """An id that may stand in every reward and in the log; GoalError otherwise."""
+    if len(goal_id) > LONGEST_ID or not goal_id.isprintable():
+        got = f"{len(goal_id)} characters" if goal_id.isprintable() else "some that cannot be printed"
+        raise GoalError("goal id", expected=f"at most {LONGEST_ID} printable characters", got=got)
+    return goal_id

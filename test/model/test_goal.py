@@ -3,6 +3,7 @@ import math
 
 import numpy as np
 import pytest
+from tiny_bundle import make_bundle
 
 from liv_model.encoder import open_encoder
 from liv_model.errors import ConfigError, GoalError
@@ -30,6 +31,19 @@ def test_an_unknown_instruction_is_accepted_with_a_warning_and_without_progress(
     assert resolved.message.startswith("unfamiliar: 'sing me a song'")
     assert not resolved.calibration.is_known
     assert len(resolved.nearest) == 3
+
+
+def test_a_task_that_the_model_has_not_learned_has_no_progress_and_says_so(tmp_path):
+    ends = {"open the drawer": (0.1, 0.6), "close the drawer": (0.1, 0.7), "open the door": (0.4, 0.41)}
+    known = [
+        {"text": text, "task": text, "opposite": None, "paraphrases": [], "start": start, "goal": goal}
+        for text, (start, goal) in ends.items()
+    ]
+    bundle = make_bundle(tmp_path / "bundle", instructions=known)
+    resolved = GoalResolver(bundle, open_encoder(bundle)).resolve(Goal("open the door"))
+    assert resolved.familiarity == pytest.approx(1, abs=1e-5)
+    assert not resolved.calibration.is_known
+    assert resolved.message.startswith("not calibrated: this model hardly tells the start of 'open the door'")
 
 
 def test_an_image_goal(resolver, bundle):

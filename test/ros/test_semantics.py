@@ -228,7 +228,9 @@ def test_bad_goals_are_refused_and_the_last_one_stays(graph):
     graph.image.publish(graph.picture(step=3))
     graph.goal.publish(msg.Goal())
     graph.goal.publish(msg.Goal(text="open the drawer", image=graph.picture()))
-    graph.wait(lambda: graph.told("encoder_node", "goals refused") == "6", "six refusals")
+    graph.goal.publish(msg.Goal(text="open the drawer", id="x" * 5000))
+    graph.goal.publish(msg.Goal(text="open the drawer", id="\x1b[31m"))
+    graph.wait(lambda: graph.told("encoder_node", "goals refused") == "8", "eight refusals")
     assert "expected" in graph.told("encoder_node", "last goal refused")
     assert graph.reward_of(graph.show()).goal_id == goal_id
 
