@@ -71,7 +71,7 @@ def run_node(
 
 
 def _spin(executor: SingleThreadedExecutor, stop: Future) -> None:
-    """What ``spin_until_future_complete`` does; that one leaves a callback in the future at every turn (60 MB an hour)."""
+    """What ``spin_until_future_complete`` does; that leaves a callback in the future at every turn: 60 MB an hour."""
     stop.add_done_callback(lambda _: executor.create_task(lambda: None))  # a task wakes the executor
     while not stop.done():
         executor.spin_once()
