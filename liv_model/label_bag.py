@@ -32,6 +32,7 @@ from liv_model.label_messages import (
     active_goal_cdr,
     announced_goal,
     embedding_cdr,
+    ended_goal_cdr,
     stamp_ns,
 )
 from liv_model.label_reading import Recording, Stored, open_recording
@@ -203,6 +204,7 @@ class _Run:
         if source.kind == IMAGES:
             self._written.update({source.topic(camera, "embedding"): EMBEDDING for camera in self._sequences})
         self._follow_goals()
+        self._tell_of_others()
         if bag is not None:
             copy_topics(recording, bag, set(self._written))
             for topic, msgtype in self._written.items():
@@ -255,6 +257,11 @@ class _Run:
             return
         self._written[self._active_goal] = ACTIVE_GOAL
         self._handlers.update(dict.fromkeys(topics, self._on_goal))
+
+    def _tell_of_others(self) -> None:
+        others = [topic for topic in self._recording.of_type(REWARD) if topic not in self._written]
+        if others:
+            self._done.remark(f"left as they were: {', '.join(others)} (name cameras with --camera NAME=TOPIC)")
 
     def _events(self) -> Iterator[tuple[Stored, Any]]:
         """The messages; those of cameras with their pictures, which are decoded while others are encoded."""
@@ -348,11 +355,7 @@ class _Run:
         self._announcer.set(goal)
         if goal is None:
             self._rewards.end()
-            self._pass_end(stored)
-
-    def _pass_end(self, stored: Stored) -> None:
-        if self._recording.is_ours(stored.topic):
-            self._write(self._active_goal, stored.time_ns, stored.cdr)
+            self._write(self._active_goal, stored.time_ns, ended_goal_cdr(stored.time_ns))
 
 
 def _decoded(

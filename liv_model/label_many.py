@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import shutil
 import signal
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 
 from liv_model.errors import LivError
 from liv_model.label_bag import BagJob, Labelled, Labeller, Setup
+from liv_model.label_writing import draft_of
 
 MOST_TRIES = 3
 Tell = Callable[[int], None]
@@ -93,6 +95,7 @@ class _Crew:
             for worker in self._workers:
                 worker.process.terminate()
                 worker.process.join()
+                self._clear(worker)
         return [self._outcomes[index] for index in range(len(self._jobs))]
 
     def _hire(self, count: int) -> None:
@@ -139,6 +142,7 @@ class _Crew:
         index = worker.job
         if index is None:
             return
+        self._clear(worker)
         self._tell(-worker.told)
         if self._tries[index] < MOST_TRIES:
             # it may have been lost behind the last step: then what stands there is its own
@@ -154,6 +158,12 @@ class _Crew:
                 remedy="is the memory enough? Try fewer --workers",
             ),
         )
+
+    def _clear(self, worker: _Worker) -> None:
+        """Remove what a worker that is gone has left half done."""
+        output = None if worker.job is None else self._jobs[worker.job].output
+        if output is not None:
+            shutil.rmtree(draft_of(output), ignore_errors=True)
 
 
 def _work(line: Connection, setup: Setup) -> None:

@@ -5,6 +5,7 @@ type store does it, but several times as fast; a test compares the two.
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import asdict
 from typing import Any, NamedTuple
@@ -175,6 +176,30 @@ def active_goal_cdr(
         nearest=[known.text for known in resolved.nearest],
         nearest_familiarity=np.array([known.familiarity for known in resolved.nearest], np.float32),
         message=resolved.message,
+    )
+    return bytes(message_types().serialize_cdr(message, ACTIVE_GOAL))
+
+
+def ended_goal_cdr(time_ns: int) -> bytes:
+    """Serialise an ActiveGoal message that says that no goal is active."""
+    types = message_types().types
+    head = header(time_ns, "")
+    message = types[ACTIVE_GOAL](
+        goal=types[GOAL](header=head, id="", text="", image=_image(head, None)),
+        model="",
+        activation="",
+        embedding=np.zeros(0, np.float32),
+        familiarity=math.nan,
+        cameras=[],
+        first_sequence=np.zeros(0, np.uint64),
+        value_at_start=math.nan,
+        value_at_goal=math.nan,
+        stall_s=0.0,
+        hold_s=0.0,
+        success_progress=0.0,
+        nearest=[],
+        nearest_familiarity=np.zeros(0, np.float32),
+        message="",
     )
     return bytes(message_types().serialize_cdr(message, ACTIVE_GOAL))
 

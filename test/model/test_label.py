@@ -216,6 +216,36 @@ def test_goals_that_were_said_and_a_goal_picture(tmp_path, label):
     assert messages(pictured, "/liv/camera/reward")[-1].value > 0.9
 
 
+def test_goals_that_were_said_of_a_bag_of_embeddings(tmp_path, model, bundle, label, capsys):
+    with BagWriter(tmp_path / "bag") as bag:
+        for i, vector in enumerate(unit(6, bundle.dim)):
+            if i in (1, 4):
+                bag.write("/liv/goal/text", STRING, T0 + i * STEP_NS - 1, cdr(STRING, data=GOAL))
+            message = embedding(model, i, vector, stamp_ns=T0 + i * STEP_NS)
+            bag.write("/liv/camera/embedding", EMBEDDING, T0 + i * STEP_NS, message)
+    out = label(tmp_path / "bag", "--goals-from-bag", "--json")
+    assert told_by(capsys)["dropped"] == {"no goal": 1}
+    assert [r.is_first for r in messages(out, "/liv/camera/reward")] == [True, False, False, True, False]
+    assert [list(g.first_sequence) for g in messages(out, "/liv/active_goal")] == [[1], [4]]
+
+
+def test_a_goal_that_ended_ends_for_pictures_too(tmp_path, model, label, capsys):
+    write_pictures(tmp_path / "pictures", 6)
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.add_topic("/liv/old/reward", REWARD)
+        for i, (topic, time_ns, message) in enumerate(raw(tmp_path / "pictures")):
+            if i in (1, 4):
+                said = ("g", GOAL) if i == 1 else ("", "")
+                bag.write("/liv/active_goal", ACTIVE_GOAL, time_ns - 1, active_goal(*said, "other@0", unit(1, 8)[0]))
+            bag.write(topic, COMPRESSED_IMAGE, time_ns, message)
+    out = label(tmp_path / "bag", "--goals-from-bag", "--json")
+    told = told_by(capsys)
+    assert (told["rewards"], told["dropped"]) == ({"camera": 3}, {"no goal": 3})
+    assert told["remarks"] == ["left as they were: /liv/old/reward (name cameras with --camera NAME=TOPIC)"]
+    goals = messages(out, "/liv/active_goal")
+    assert [(g.goal.id, g.model) for g in goals] == [("g", model), ("", "")]
+
+
 def test_a_goal_that_the_model_does_not_take_is_passed_over(tmp_path, label, capsys):
     write_pictures(tmp_path / "bag", said=((2, GOAL), (7, "   ")))
     out = label(tmp_path / "bag", "--goals-from-bag", "--json")
