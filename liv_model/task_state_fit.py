@@ -17,7 +17,6 @@ import numpy as np
 
 from liv_model.bundle import TaskStateThresholds
 from liv_model.calibration import Calibration
-from liv_model.familiarity import fit_threshold
 from liv_model.reward import NANOSECONDS
 from liv_model.task_signals import TaskSignals
 from liv_model.task_state import TaskState, TaskStateDetector, TaskStateSample
@@ -95,8 +94,9 @@ def longest_pause_s(curve: ProgressCurve, until: float, hold_s: float) -> float:
 def fit_task_state(successes: Sequence[ProgressCurve], failures: Sequence[ProgressCurve]) -> TaskStateThresholds:
     """The thresholds that are right about most episodes, successes and failures weighing the same (Youden, 1950).
 
-    Of holds that are equally good the longest, for it is the safest against a single wrong frame. ``stall_s`` is the
-    pause that 99 % of the successes stay within.
+    Many levels of progress are about equally right, and which of them is best is chance: ``success_progress`` is the
+    mean of those within one standard error of the best. Of holds that are equally good the longest, for it is the
+    safest against a single wrong frame. ``stall_s`` is the pause that 99 % of the successes stay within.
 
     Args:
         successes: at least one.
@@ -104,16 +104,29 @@ def fit_task_state(successes: Sequence[ProgressCurve], failures: Sequence[Progre
     """
     good, bad = [c.continued() for c in successes], [c.continued() for c in failures]
     fits = {
-        hold_s: fit_threshold(
+        hold_s: _fit_level(
             np.array([highest_held(c, hold_s) for c in good]), np.array([highest_held(c, hold_s) for c in bad])
         )
         for hold_s in HOLDS_S
     }
-    hold_s = max(fits, key=lambda hold: (round(fits[hold].accepted + fits[hold].refused, 9), hold))
-    success_progress = float(np.clip(fits[hold_s].threshold, 0.01, 1.0))
+    hold_s = max(fits, key=lambda hold: (round(fits[hold][1], 9), hold))
+    success_progress = fits[hold_s][0]
     pauses = [longest_pause_s(c, success_progress, hold_s) for c in successes]
     stall_s = max(float(np.quantile(pauses, _UNSTALLED, method="higher")), _STEP_S) + _STEP_S
     return TaskStateThresholds(stall_s=stall_s, hold_s=hold_s, success_progress=success_progress)
+
+
+def _fit_level(good: np.ndarray, bad: np.ndarray) -> tuple[float, float]:
+    """The level that parts successes (S,) from failures (F,), and the share of both that the best one gets right."""
+    levels = np.linspace(0.01, 1.0, 199)
+    recognised = (good >= levels[:, None]).mean(axis=1)  # (199,)
+    refused = (bad < levels[:, None]).mean(axis=1)
+    quality = recognised + refused
+    best = int(np.argmax(quality))
+    error = np.sqrt(
+        recognised[best] * (1 - recognised[best]) / len(good) + refused[best] * (1 - refused[best]) / len(bad)
+    )
+    return float(levels[quality >= quality[best] - error - 1e-9].mean()), float(quality[best])
 
 
 def judge_task_state(

@@ -60,6 +60,13 @@ def test_recordings_that_end_where_they_arrive_still_have_a_hold():
     assert judge_task_state(fit, successes, failures).recognised == 1.0
 
 
+def test_of_levels_that_are_about_equally_right_the_middle_is_taken():
+    """Failures up to 0.5, successes from 0.9, and one stray of each: which gap is widest is chance."""
+    failures = [_curve(np.full(30, end)) for end in [*np.linspace(0.1, 0.5, 29), 0.86]]
+    successes = [_curve(np.linspace(0, end, 30)) for end in [*np.linspace(0.9, 1.0, 29), 0.6]]
+    assert fit_task_state(successes, failures).success_progress == pytest.approx(0.67, abs=0.08)
+
+
 def test_thresholds_that_do_not_fit_are_found_out():
     strict = TaskStateThresholds(stall_s=0.05, hold_s=0.1, success_progress=1.0)
     got = judge_task_state(strict, [_curve(np.linspace(0, 0.95, 30))], [])
