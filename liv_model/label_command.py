@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from rich.console import Console
-
 from liv_model.encoder import BACKENDS, PRECISIONS
 from liv_model.errors import ConfigError, LivError, MediaError
 from liv_model.goal import Goal
@@ -128,11 +126,15 @@ def _setup(arguments: argparse.Namespace) -> Setup:
 
 
 def _label(jobs: list[BagJob], setup: Setup, arguments: argparse.Namespace) -> list[Labelled | LivError]:
-    console = Console(stderr=True)
+    is_bar = sys.stderr.isatty()
 
     def ended(job: BagJob, outcome: Labelled | LivError) -> None:
+        if not is_bar:
+            tell(outcome)
+
+    def tell(outcome: Labelled | LivError) -> None:
         if not arguments.json and isinstance(outcome, Labelled):
-            console.print(_told(outcome), markup=False, highlight=False, soft_wrap=True)
+            print(_told(outcome), file=sys.stderr, flush=True)
 
     parts = None if arguments.parquet is None else _parts(arguments.parquet)
     if parts is not None:
@@ -142,6 +144,8 @@ def _label(jobs: list[BagJob], setup: Setup, arguments: argparse.Namespace) -> l
         total = _frames(jobs, setup)
         with progress_bar("labelling", total, quiet=arguments.json, transient=True, unit="frames") as done:
             outcomes = label_all(jobs, setup, arguments.workers, tell=done, ended=ended)
+        for outcome in outcomes if is_bar else []:  # the bar is gone
+            tell(outcome)
         if parts is not None:
             whole = [job.table for job, outcome in zip(jobs, outcomes, strict=True) if isinstance(outcome, Labelled)]
             if whole:
