@@ -100,6 +100,13 @@ def _offline(section: Section, options: Options) -> None:
     offline.measure_scoring(section, [Bundle.load(options.bundle).dim, 1024], options.offline_rounds)
 
 
+def _label(section: Section, options: Options) -> None:
+    from bench import label
+
+    with tempfile.TemporaryDirectory(prefix="liv_bench_") as name:
+        label.measure(section, Bundle.load(options.bundle), Path(name), options)
+
+
 def _start(section: Section, options: Options) -> None:
     _isolate()
     from bench import node_start
@@ -126,7 +133,13 @@ def _gpu_part(section: Section, options: Options) -> None:
 
 
 Part = Callable[[Section, Options], None]
-PARTS: dict[str, Part] = {"encoders": _encoders, "graph": _graph, "offline": _offline, "start": _start}
+PARTS: dict[str, Part] = {
+    "encoders": _encoders,
+    "graph": _graph,
+    "offline": _offline,
+    "label": _label,
+    "start": _start,
+}
 GPU_PARTS: dict[str, Part] = {"gpu": _gpu_part}
 
 

@@ -36,7 +36,7 @@ from liv_model.label_messages import EMBEDDING, SeenEmbedding, embedding_cdr, he
 from liv_model.label_reading import open_recording
 from liv_model.media import open_media
 
-EMBEDDINGS = 60_000
+EMBEDDINGS_A_FRAME = 100  # of Options.offline_frames: a bag of embeddings is longer than one of pictures
 SIZES = ((640, 480), (1920, 1080))
 TURN_FRAMES = {(640, 480): 400, (1920, 1080): 120}
 GROWTH = 10
@@ -46,25 +46,28 @@ _TOPIC = "/camera/image_raw/compressed"
 
 _MEMORY = """
 import sys
-import numpy as np
 from pathlib import Path
 from bench.label import labeller
 from liv_model.label_bag import BagJob
 def resident():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024
-one, dim = labeller(sys.argv[1], int(sys.argv[4])), sys.argv[4]
+one = labeller(sys.argv[1], int(sys.argv[4]))
 print(one.label(BagJob(Path(sys.argv[2]), Path(sys.argv[3]))).frames, resident())
 """
 
 
 def measure(section: Section, bundle: Bundle, folder: Path, options: Options) -> None:
     """Rows of embeddings of two lengths, of pictures of two sizes, and of memory; bags are made in ``folder``."""
-    for dim in (bundle.dim, 1024):
-        section.rows.append(_embeddings(bundle, folder, dim, options.offline_rounds))
-    section.rows.append(_memory(bundle, folder))
-    with_encoder = Labeller(Setup(str(bundle.path), Goal("open the drawer"), threads=options.threads))
+    count = EMBEDDINGS_A_FRAME * options.offline_frames
+    for dim in dict.fromkeys((bundle.dim, 1024)):
+        section.rows.append(_embeddings(bundle, folder, dim, count, options.offline_rounds))
+    section.rows.append(_memory(bundle, folder, count))
+    setup = Setup(str(bundle.path), Goal("open the drawer"), backend="openvino", threads=options.threads)
+    with_encoder = Labeller(setup)
     for size in SIZES:
-        section.rows.append(_pictures(with_encoder, folder, size, options.offline_rounds))
+        frames = min(TURN_FRAMES[size], options.offline_frames)
+        section.rows.append(_pictures(with_encoder, folder, size, frames, options.offline_rounds))
+    with_encoder.encoder.close()
 
 
 def labeller(bundle: str, dim: int) -> Labeller:
@@ -73,36 +76,36 @@ def labeller(bundle: str, dim: int) -> Labeller:
     return Labeller(Setup(bundle, Goal("open the drawer"), resolved=resolved))
 
 
-def _embeddings(bundle: Bundle, folder: Path, dim: int, rounds: int) -> dict[str, object]:
+def _embeddings(bundle: Bundle, folder: Path, dim: int, frames: int, rounds: int) -> dict[str, object]:
     bag = folder / f"embeddings{dim}"
-    write_embeddings(bag, bundle.identity, EMBEDDINGS, dim)
+    write_embeddings(bag, bundle.identity, frames, dim)
     one, job = labeller(str(bundle.path), dim), BagJob(bag, folder / "out", overwrite=True)
     per_core, wall = [], []
     for _ in range(rounds):
         begin_s, processor_s = time.perf_counter(), time.process_time()
         one.label(job)
-        per_core.append(EMBEDDINGS * 60e-6 / (time.process_time() - processor_s))
-        wall.append(EMBEDDINGS * 60e-6 / (time.perf_counter() - begin_s))
+        per_core.append(frames * 60e-6 / (time.process_time() - processor_s))
+        wall.append(frames * 60e-6 / (time.perf_counter() - begin_s))
     rates = {"million_frames_per_core_minute": spread(per_core), "million_frames_per_minute": spread(wall)}
-    return {"from": "embeddings", "dim": dim, "frames": EMBEDDINGS, **rates}
+    return {"from": "embeddings", "dim": dim, "frames": frames, **rates}
 
 
-def _memory(bundle: Bundle, folder: Path) -> dict[str, object]:
+def _memory(bundle: Bundle, folder: Path, frames: int) -> dict[str, object]:
     """Highest resident memory of a process that labels a bag, and of one that labels a bag ten times as long."""
     found = {}
-    for count in (EMBEDDINGS // GROWTH, EMBEDDINGS):
+    for count in (frames // GROWTH, frames):
         bag = folder / f"memory{count}"
         write_embeddings(bag, bundle.identity, count, 1024)
         words = [str(bundle.path), str(bag), str(folder / f"memory{count}_out"), "1024"]
         told = subprocess.run([sys.executable, "-c", _MEMORY, *words], check=True, capture_output=True, text=True)
-        found[count] = round(float(told.stdout.split()[1]), 1)
-    size = sum(file.stat().st_size for file in (folder / f"memory{EMBEDDINGS}").iterdir()) / 2**20
+        found[str(count)] = round(float(told.stdout.split()[1]), 1)
+    size = sum(file.stat().st_size for file in (folder / f"memory{frames}").iterdir()) / 2**20
     return {"from": "memory", "dim": 1024, "bag_mib": round(size), "resident_mib": found}
 
 
-def _pictures(one: Labeller, folder: Path, size: tuple[int, int], rounds: int) -> dict[str, object]:
+def _pictures(one: Labeller, folder: Path, size: tuple[int, int], count: int, rounds: int) -> dict[str, object]:
     """Reading and decoding alone, encoding alone, and all of it, in turns."""
-    bag, count = folder / f"pictures{size[0]}", TURN_FRAMES[size]
+    bag = folder / f"pictures{size[0]}"
     write_pictures(bag, count, size)
     squares = list(itertools.islice(_squares(bag, one), _PICTURES))
     ways: dict[str, Callable[[], object]] = {

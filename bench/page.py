@@ -43,6 +43,12 @@ _GROUND = {
         " and both, frames per second. *share*: what both reach of the slower one alone. Scoring anew makes values, "
         "rewards and progress for other goals from embeddings that are in memory."
     ),
+    "label": (
+        "What `liv label` does with a bag, without its start. From embeddings: a bag that holds nothing else is read, "
+        "scored and written; *of a core* is by the processor time that it took, *on the clock* by the time that went "
+        "by. From pictures: reading and decoding alone, encoding alone, and labelling; *share*: what labelling reaches"
+        " of the slower one alone. *memory*: the most that a process held, with a bag and with one ten times as long."
+    ),
     "start": "Seconds.",
     "gpu": (
         "*call*: from pictures in the memory of the CPU to embeddings there. *GPU*: between two CUDA events, with the"
@@ -54,6 +60,7 @@ _TITLES = {
     "encoders": "Encoders",
     "graph": "The live graph",
     "offline": "Recordings",
+    "label": "Relabelling bags",
     "start": "Imports and starts",
     "gpu": "Encoders on the GPU",
 }
@@ -192,6 +199,30 @@ def _offline(rows: list[Row]) -> list[str]:
     return [*parts, table(scored, scoring)] if scored else parts
 
 
+def _label(rows: list[Row]) -> list[str]:
+    embeddings = {
+        "from": lambda row: f"{row['frames']} embeddings of {row['dim']} numbers",
+        "n": lambda row: str(row["million_frames_per_core_minute"]["n"]),
+        "million frames/min of a core": _spread("million_frames_per_core_minute"),
+        "on the clock": _spread("million_frames_per_minute"),
+    }
+    pictures = {
+        "from": lambda row: f"{row['frames']} JPEG pictures, {row['size']}",
+        "n": lambda row: str(row["share"]["n"]),
+        "decoding, frames/s": _spread("decode_fps"),
+        "encoding, frames/s": _spread("encode_fps"),
+        "labelling, frames/s": _spread("label_fps"),
+        "share": _spread("share"),
+    }
+    memory = {
+        "memory": lambda row: f"up to {row['bag_mib']} MiB of embeddings",
+        "MiB": lambda row: ", ".join(f"{mib:g} ({count} frames)" for count, mib in row["resident_mib"].items()),
+    }
+    kinds = {"embeddings": embeddings, "images": pictures, "memory": memory}
+    found = {kind: [row for row in rows if row["from"] == kind] for kind in kinds}
+    return [table(found[kind], columns) for kind, columns in kinds.items() if found[kind]]
+
+
 def _start(rows: list[Row]) -> list[str]:
     return [table(rows, {"": _text("what"), "n": lambda row: str(row["s"]["n"]), "s": _spread("s")})]
 
@@ -213,7 +244,14 @@ def _gpu(rows: list[Row]) -> list[str]:
     return _by_model(rows, columns)
 
 
-_TABLES = {"encoders": _encoders, "graph": _graph, "offline": _offline, "start": _start, "gpu": _gpu}
+_TABLES = {
+    "encoders": _encoders,
+    "graph": _graph,
+    "offline": _offline,
+    "label": _label,
+    "start": _start,
+    "gpu": _gpu,
+}
 
 
 def main(argv: list[str] | None = None) -> int:

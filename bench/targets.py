@@ -70,6 +70,18 @@ def _offline(rows: list[Row]) -> Iterator[Row]:
             )
 
 
+def _label(rows: list[Row]) -> Iterator[Row]:
+    for row in rows:
+        if row["from"] == "embeddings":
+            rate = row["million_frames_per_core_minute"]["median"]
+            words = f"relabelling: at least 1 million embeddings a minute on a core ({row['dim']} numbers)"
+            yield _row(words, f"{rate:g}", rate >= 1)
+        elif row["from"] == "images":
+            share = row["share"]["median"]
+            words = f"relabelling {row['size']} JPEG: at least 0.9 of the slower of decoding and encoding"
+            yield _row(words, f"{share:g}", share >= 0.9)
+
+
 def _gpu(rows: list[Row]) -> Iterator[Row]:
     for row in rows:
         if row["batch"] == 1 and row["side"] == "TensorRT fp16" and "speedup" in row:
@@ -83,5 +95,6 @@ _JUDGES: dict[str, Callable[[list[Row]], Iterator[Row]]] = {
     "encoders": _encoders,
     "graph": _graph,
     "offline": _offline,
+    "label": _label,
     "gpu": _gpu,
 }

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from bench import __main__ as command
-from bench import encoders, imports, offline
+from bench import encoders, imports, label, offline, page
 from bench.options import Options
 from bench.results import Section
 from bench.sides import SideSpec
 from bench.stream import Stream
+from bench.targets import targets
 from liv_model.bundle import Bundle
 
 HERE = Path(__file__).parent
@@ -47,6 +48,23 @@ def test_encoders_of_a_tiny_bundle(bundle):
         assert row["model"] == bundle.identity and row["turns"] == 2 and row["ms"]["n"] >= 6
         assert 0 < row["ms"]["p10"] <= row["ms"]["median"] <= row["ms"]["p90"]
     assert section.rows[0]["version"].startswith("openvino ") and section.rows[0]["ours"]
+
+
+def test_labelling_of_small_bags(bundle, tmp_path):
+    section = Section()
+    label.measure(section, bundle, tmp_path, replace(SMALL, offline_frames=20))
+    assert [row["from"] for row in section.rows] == ["embeddings", "embeddings", "memory", "images", "images"]
+    embeddings, longer, memory, *pictures = section.rows
+    assert (embeddings["dim"], longer["dim"], embeddings["frames"]) == (bundle.dim, 1024, 2000)
+    assert embeddings["million_frames_per_core_minute"]["n"] == 2
+    assert set(memory["resident_mib"]) == {"200", "2000"}
+    assert [(row["size"], row["frames"], row["share"]["n"]) for row in pictures] == [
+        ("640x480", 20, 2),
+        ("1920x1080", 20, 2),
+    ]
+    results = {"sections": {"label": {"rows": section.rows}}}
+    assert len(targets(results)) == 4
+    assert "2000 embeddings of 1024 numbers" in "\n".join(page._label(section.rows))
 
 
 @pytest.mark.slow
