@@ -28,6 +28,8 @@ COMMANDS = {
     "train": ("training.train", "train LIV on a store of episodes"),
     "export": ("training.export", "turn a training run into a bundle for the robot"),
     "evaluate": ("training.evaluate", "measure how good a bundle's rewards are on held-out episodes"),
+    "finetune": ("training.finetune", "a better bundle from the robot's own bags, judged against the one before"),
+    "deploy": ("liv_ros.deploy", "take a bundle into use on the running robot, or go back to the one before"),
     "results": ("training.results.command", "the paper's comparisons, small: writes docs/results.md"),
 }
 

@@ -21,14 +21,16 @@ class Robot:
         path: of the bag.
         cameras: name to topic; a topic that ends in "compressed" holds JPEG.
         rewards: whether the cameras are scored.
+        offset_ns: how much later the clock of the recorder is than that of the cameras.
+        goals: how many it has been told before, as ids of goals count.
     """
 
-    def __init__(self, path, cameras=None, *, rewards=True, offset_ns=0):
+    def __init__(self, path, cameras=None, *, rewards=True, offset_ns=0, goals=0):
         self.bag = BagWriter(path)
         self.cameras = cameras or {"camera": "/camera/image/compressed"}
         self.rewards, self.offset_ns = rewards, offset_ns
         self.now_ns = START_NS
-        self.goal_id, self._goals, self._steps = "", 0, {}
+        self.goal_id, self._goals, self._steps = "", goals, {}
 
     def __enter__(self):
         return self

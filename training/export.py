@@ -81,7 +81,7 @@ def export(run: Run, destination: Path, stores: Stores, *, name: str, command: s
         draft.chmod(0o755)  # temporary folders and safetensors are for their owner alone
         for file in draft.rglob("*"):
             file.chmod(0o755 if file.is_dir() else 0o644)
-        _replace(draft, destination)
+        put_in_place(draft, destination)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return Bundle.load(destination)
@@ -180,7 +180,8 @@ def _packages(run: Run) -> tuple[str, ...]:
     return _VERSIONS if own else (*_VERSIONS, *_VERSIONS_OF_TOWERS)
 
 
-def _replace(draft: Path, destination: Path) -> None:
+def put_in_place(draft: Path, destination: Path) -> None:
+    """Rename a whole bundle to where it belongs; one that is there already goes when the new one has come."""
     if destination.exists():
         old = Path(tempfile.mkdtemp(prefix=f".{destination.name}-old-", dir=destination.parent))
         destination.rename(old / "bundle")

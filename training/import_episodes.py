@@ -168,7 +168,10 @@ def main(argv: list[str] | None = None) -> int:
     summary, started = Summary(), time.monotonic()
     preprocessing = Preprocessing(arguments.size, arguments.interpolation)
     try:
-        with EpisodeWriter(arguments.output, preprocessing.size, preprocessing.size) as writer, _bar() as progress:
+        with (
+            EpisodeWriter(arguments.output, preprocessing.size, preprocessing.size) as writer,
+            episode_bar() as progress,
+        ):
             import_recordings(recordings, writer, preprocessing, arguments.rate_hz, progress, summary)
     except KeyboardInterrupt:
         print(f"{summary.added} episodes added; the same command goes on from here", file=sys.stderr)
@@ -240,7 +243,8 @@ def _exit_code(summary: Summary) -> int:
     return 0 if summary.added or summary.skipped else 1
 
 
-def _bar() -> Progress:
+def episode_bar() -> Progress:
+    """One bar over episodes, on stderr."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
