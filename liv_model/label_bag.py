@@ -27,6 +27,7 @@ from liv_model.label_messages import (
     EMBEDDING,
     REWARD,
     AnnouncedGoal,
+    EmbeddingReader,
     RewardPacker,
     SeenEmbedding,
     active_goal_cdr,
@@ -195,6 +196,7 @@ class _Run:
         self._sequences = dict.fromkeys(source.cameras.values(), 0)
         episodes = recorded_episodes(recording, source)
         self._rewards = RecordingRewards(episodes, smoothing_s=labeller.setup.smoothing_s)
+        self._readers = {topic: EmbeddingReader() for topic in source.cameras}
         self._packer, self._goal_name = RewardPacker(""), ""
         self._reward_topics = {camera: source.topic(camera, "reward") for camera in source.cameras.values()}
         self._written = {topic: REWARD for topic in self._reward_topics.values()}  # types of topics that are ours
@@ -279,7 +281,7 @@ class _Run:
             self._bag.write(topic, self._written[topic], time_ns, cdr)
 
     def _on_embedding(self, stored: Stored, _: object) -> None:
-        seen = see(self._recording, stored)
+        seen = see(self._recording, stored, self._readers[stored.topic])
         if seen.model != self._model:
             require_model(self._recording, stored.topic, seen, self._model)
         camera = self._source.cameras[stored.topic]

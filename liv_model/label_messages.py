@@ -28,6 +28,7 @@ STRING = "std_msgs/msg/String"
 _LITTLE_ENDIAN = b"\x00\x01"
 _ENCAPSULATION = 4  # bytes; alignment counts from behind it
 _STAMP = struct.Struct("<iI")
+_NAMES_AT = _ENCAPSULATION + _STAMP.size
 _LENGTH = struct.Struct("<I")
 _SEQUENCE = struct.Struct("<Q")
 _REWARD_END = struct.Struct("<Q?7xddd")
@@ -77,20 +78,36 @@ class AnnouncedGoal(NamedTuple):
     first_sequence: dict[str, int]
 
 
-def read_embedding(cdr: bytes) -> SeenEmbedding:
-    """Read a little-endian Embedding message; ValueError, struct.error or IndexError if it is none."""
-    if cdr[:2] != _LITTLE_ENDIAN:
-        raise ValueError("not little-endian CDR")
-    seconds, nanoseconds = _STAMP.unpack_from(cdr, _ENCAPSULATION)
-    frame_id, at = _string(cdr, _ENCAPSULATION + _STAMP.size)
-    camera, at = _string(cdr, at)
-    model, at = _string(cdr, at)
-    activation, at = _string(cdr, at)
-    at += (_ENCAPSULATION - at) % 8
-    (sequence,) = _SEQUENCE.unpack_from(cdr, at)
-    (count,) = _LENGTH.unpack_from(cdr, at + 8)
-    vector = np.frombuffer(cdr, "<f4", count, at + 12)
-    return SeenEmbedding(seconds * NANOSECONDS + nanoseconds, frame_id, camera, model, activation, sequence, vector)
+class EmbeddingReader:
+    """Reads the Embedding messages of one topic; names that are as in the message before are not read again."""
+
+    def __init__(self) -> None:
+        self._packed = b""  # the names, as they lie in the message
+        self._names = ("", "", "", "")
+
+    def read(self, cdr: bytes) -> SeenEmbedding:
+        """Read a little-endian message; ValueError or struct.error if it is none."""
+        if cdr[:2] != _LITTLE_ENDIAN:
+            raise ValueError("not little-endian CDR")
+        seconds, nanoseconds = _STAMP.unpack_from(cdr, _ENCAPSULATION)
+        at = _NAMES_AT + len(self._packed)
+        if not self._packed or cdr[_NAMES_AT:at] != self._packed:
+            at = self._read_names(cdr)
+        frame_id, camera, model, activation = self._names
+        at += (_ENCAPSULATION - at) % 8
+        (sequence,) = _SEQUENCE.unpack_from(cdr, at)
+        (count,) = _LENGTH.unpack_from(cdr, at + 8)
+        vector = np.frombuffer(cdr, "<f4", count, at + 12)
+        return SeenEmbedding(seconds * NANOSECONDS + nanoseconds, frame_id, camera, model, activation, sequence, vector)
+
+    def _read_names(self, cdr: bytes) -> int:
+        """Offset behind the names."""
+        names, at = [], _NAMES_AT
+        for _ in self._names:
+            name, at = _string(cdr, at)
+            names.append(name)
+        self._names, self._packed = tuple(names), cdr[_NAMES_AT:at]
+        return at
 
 
 def embedding_of(message: Any) -> SeenEmbedding:

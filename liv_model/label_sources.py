@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from liv_model.bags import COMPRESSED_IMAGE, IMAGE
 from liv_model.errors import MediaError
-from liv_model.label_messages import EMBEDDING, REWARD, SeenEmbedding, begins_episode, embedding_of, read_embedding
+from liv_model.label_messages import EMBEDDING, REWARD, EmbeddingReader, SeenEmbedding, begins_episode, embedding_of
 from liv_model.label_reading import Recording, Stored
 
 EMBEDDINGS, IMAGES, AUTO = "embeddings", "images", "auto"
@@ -64,11 +64,11 @@ def choose(recording: Recording, wish: Wish, model: str) -> Source:
     return _source(recording, wish, IMAGES, _pictured(recording, wish))
 
 
-def see(recording: Recording, stored: Stored) -> SeenEmbedding:
-    """Read an Embedding message; MediaError if it is none."""
+def see(recording: Recording, stored: Stored, reader: EmbeddingReader) -> SeenEmbedding:
+    """Read an Embedding message, by the reader of its topic; MediaError if it is none."""
     if recording.is_ours(stored.topic):
         try:
-            return read_embedding(stored.cdr)
+            return reader.read(stored.cdr)
         except Exception:  # big-endian, or damaged: the type store knows
             pass
     return embedding_of(recording.read(stored))
@@ -146,4 +146,4 @@ def _require_model(recording: Recording, source: Source, model: str) -> None:
     for topic in source.cameras:
         first = next(recording.messages([topic]), None)
         if first is not None:
-            require_model(recording, topic, see(recording, first), model)
+            require_model(recording, topic, see(recording, first, EmbeddingReader()), model)

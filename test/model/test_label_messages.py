@@ -13,13 +13,13 @@ from model.label_bags import REWARD, TYPES, cdr, embedding, unit
 from liv_model.bags import message_types
 from liv_model.label_messages import (
     EMBEDDING,
+    EmbeddingReader,
     RewardPacker,
     SeenEmbedding,
     begins_episode,
     embedding_cdr,
     embedding_of,
     header,
-    read_embedding,
 )
 from liv_model.reward import RewardSample
 
@@ -54,7 +54,13 @@ def test_rewards_are_packed_as_the_type_store_does(frame_id, camera, goal, model
 def test_embeddings_are_read_as_the_type_store_does(frame_id, camera, model, activation, stamp_ns, sequence, dim):
     seen = SeenEmbedding(stamp_ns, frame_id, camera, model, activation, sequence, unit(1, dim)[0])
     whole = embedding_cdr(seen)
-    for again in (read_embedding(whole), embedding_of(message_types().deserialize_cdr(whole, EMBEDDING))):
+    reader = EmbeddingReader()
+    reader.read(embedding_cdr(seen._replace(camera=camera + "x", activation="before")))
+    for again in (
+        reader.read(whole),
+        reader.read(whole),
+        embedding_of(message_types().deserialize_cdr(whole, EMBEDDING)),
+    ):
         assert again[:-1] == seen[:-1]
         np.testing.assert_array_equal(again.vector, seen.vector)
 
@@ -63,6 +69,9 @@ def test_embeddings_are_read_as_the_type_store_does(frame_id, camera, model, act
 def test_a_cut_embedding_is_refused(share):
     whole = embedding("m", 3, unit(1, 8)[0], stamp_ns=5)
     with pytest.raises((ValueError, struct.error)):
-        read_embedding(whole[: int(share * len(whole))])
-    assert read_embedding(whole).sequence == 3
+        EmbeddingReader().read(whole[: int(share * len(whole))])
+    reader = EmbeddingReader()
+    assert reader.read(whole).sequence == 3
+    with pytest.raises((ValueError, struct.error)):
+        reader.read(whole[: int(share * len(whole))])
     assert set(TYPES) >= {EMBEDDING, REWARD}
