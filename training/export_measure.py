@@ -16,6 +16,7 @@ from training.calibrate import calibrate_tasks, fit_familiarity, image_goal_ceil
 from training.episodes import EpisodeStore
 from training.evaluation import Embedded, Evaluation, choose, embed
 from training.export_stores import Stores
+from training.paraphrases import Paraphrases, store_paraphrases
 from training.sampler import training_texts
 from training.tasks import load_tasks
 from training.thresholds import task_state
@@ -49,7 +50,7 @@ def measured(
     ends, fit = calibrate_tasks(encoder, episodes, texts), fit_familiarity(encoder, texts)
     manifest = {
         **manifest,
-        "instructions": instruction_entries(texts, ends),
+        "instructions": instruction_entries(texts, ends, store_paraphrases(stores.train.path)),
         "image_goal": round(image_goal_ceiling(episodes), 4),
         "familiarity": round(fit.threshold, 4),
     }
@@ -64,8 +65,16 @@ def measured(
     return manifest, {"task_state": basis, "metrics": {**metrics, "familiarity": familiarity}}
 
 
-def instruction_entries(texts: dict[str, str], ends: dict[str, Calibration]) -> list[dict[str, Any]]:
-    """The key ``instructions`` of the manifest; the paraphrases are those that people wrote (tasks.yaml)."""
+def instruction_entries(
+    texts: dict[str, str], ends: dict[str, Calibration], paraphrases: Paraphrases | None = None
+) -> list[dict[str, Any]]:
+    """The key ``instructions`` of the manifest.
+
+    Args:
+        texts: task to instruction.
+        ends: of each task's progress.
+        paraphrases: those of the store; they come after those of tasks.yaml. All are such as people wrote.
+    """
     entries = []
     for task, text in texts.items():
         words = load_tasks().get(task)
@@ -75,7 +84,7 @@ def instruction_entries(texts: dict[str, str], ends: dict[str, Calibration]) -> 
                 "text": text,
                 "task": task,
                 **({"opposite": opposite} if opposite else {}),
-                "paraphrases": list(training_texts(task, text)[1:]),
+                "paraphrases": [*training_texts(task, text)[1:], *(paraphrases or {}).get(text, ())],
                 "start": round(ends[task].start, 4),
                 "goal": round(ends[task].goal, 4),
             }

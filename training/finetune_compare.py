@@ -19,7 +19,7 @@ from training.evaluation import Evaluation
 from training.evaluation_tables import interval
 from training.metric_report import plain
 
-BETTER, WORSE, OPEN = "better", "worse", "no difference told"
+BETTER, WORSE, OPEN = "better", "worse", "open"
 LOWER_IS_BETTER = ("negative_rate",)
 # Worse in one of these beyond its interval: not recommended.
 DECIDE = ("language_voc", "image_voc", "top1", "top1_known", "success_auc")
@@ -131,7 +131,7 @@ def show(findings: dict[str, Any]) -> None:
         table.add_row(name, *numbers, interval(row["difference"]), str(row["difference"]["n"]), row["verdict"])
     console = Console()
     console.print(f"old: {escape(findings['old'])}   new: {escape(findings['new'])}")
-    console.print(table)
+    console.print(table, width=None if console.is_terminal else 100)
     if findings["recommended"]:
         console.print(f"recommended: in none of those with * is it worse beyond doubt. {escape(findings['bundle'])}")
     else:

@@ -59,7 +59,11 @@ def bags(tmp_path_factory):
 
 @pytest.fixture
 def finetune(base, bags, tmp_path, capsys):
+    ways = tmp_path / "ways.yaml"
+    ways.write_text(f"{SQUARES['red-left'][0]}: [the red square goes left]")
+
     def finetune(*words):
+        words = ["--paraphrases", str(ways), *words]
         code = liv(["finetune", "--bags", str(bags), "--from", str(base), "-o", str(tmp_path / "new"), *QUICK, *words])
         printed = capsys.readouterr()
         return code, printed.out, printed.err
@@ -83,6 +87,9 @@ def test_a_bundle_comes_out_and_the_same_command_goes_on(finetune, base, tmp_pat
     assert provenance["finetuned"]["old"] == found["old"]
     assert provenance["imported"]["from"] == found["old"]
     assert {i.text for i in made.instructions} == {text for text, *_ in SQUARES.values()}
+    assert [i.paraphrases for i in made.instructions if i.task == "move-the-red-square-to-the-left"] == [
+        ("the red square goes left",)
+    ]
     assert made.image == Bundle.load(base).image
     for file in made.path.rglob("*"):
         assert str(tmp_path).encode() not in file.read_bytes() if file.is_file() else True

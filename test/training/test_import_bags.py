@@ -307,3 +307,24 @@ def test_the_clock_of_the_robot_need_not_be_the_recorders(tmp_path, take):
     with Robot(tmp_path / "bag", offset_ns=START_NS - 10**9) as robot:  # simulated time
         robot.attempt(OPEN, frames(0, 30))
     assert take(tmp_path / "bag")[1]["added"] == 1
+
+
+@pytest.mark.parametrize("storage", ["SQLITE3", "MCAP"])
+def test_bags_that_other_tools_wrote(tmp_path, take, storage):
+    from rosbags.rosbag2 import StoragePlugin, Writer
+
+    from liv_model.bags import message_types, open_bag
+
+    with Robot(tmp_path / "ours") as robot:
+        robot.attempt(OPEN, frames(0, 30))
+    with (
+        open_bag(tmp_path / "ours") as reader,
+        Writer(tmp_path / "theirs", version=9, storage_plugin=StoragePlugin[storage]) as writer,
+    ):
+        topics = {c.topic: c.msgtype for c in reader.connections}
+        theirs = {t: writer.add_connection(t, kind, typestore=message_types()) for t, kind in topics.items()}
+        for connection, recorded_ns, raw in reader.messages():
+            writer.write(theirs[connection.topic], recorded_ns, raw)
+    assert take(tmp_path / "theirs")[1]["added"] == 1
+    [episode] = EpisodeStore(tmp_path / "store")
+    assert numbers(episode.frames) == list(range(30))
