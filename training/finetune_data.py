@@ -51,7 +51,7 @@ def attempt_of(record: EpisodeRecord) -> Attempt:
 def kept_aside(records: Sequence[EpisodeRecord], share: float, seed: int) -> set[Attempt]:
     """The attempts to keep aside: of each task's successes a share, drawn by ``seed``, and what only failed.
 
-    Of one success of a task none is kept aside, of more at least one, and never all.
+    Of one success of a task none is kept aside, of more at least one, of five and more at least two, and never all.
     """
     successes = {attempt_of(record) for record in records if record.outcome == "success"}
     of_task: dict[str, list[Attempt]] = defaultdict(list)
@@ -59,7 +59,7 @@ def kept_aside(records: Sequence[EpisodeRecord], share: float, seed: int) -> set
         of_task[attempt[0]].append(attempt)
     aside = {attempt_of(record) for record in records} - successes
     for task, attempts in of_task.items():
-        count = min(len(attempts) - 1, max(1, round(share * len(attempts))))
+        count = min(len(attempts) - 1, max(2 if len(attempts) > 4 else 1, round(share * len(attempts))))
         order = np.random.default_rng([seed, *task.encode()]).permutation(len(attempts))
         aside |= {attempts[i] for i in order[:count]}
     return aside
