@@ -98,7 +98,7 @@ def encoder(given: dict[str, str], cameras: dict) -> LifecycleNode:
 def recorder(given: dict[str, str], topics: dict[str, str]) -> Node:
     names = [topic or DEFAULT_TOPIC for topic in topics.values()]
     outputs = [f"{given['namespace']}/{name}/{what}" for name in topics for what in RECORDED]
-    recorded = [*names, f"{given['namespace']}/active_goal", *outputs]
+    recorded = [*names, *(f"{given['namespace']}/{topic}" for topic in ("active_goal", "verdict")), *outputs]
     return node("recorder_node", given, {"output": text(given["record"]), "topics": recorded}, respawn=False)
 
 
