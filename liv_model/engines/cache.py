@@ -27,7 +27,7 @@ from liv_model.engines.engine import Engine
 from liv_model.errors import BackendError, BundleError
 from liv_model.folders import cache_folder
 
-FORMAT = 1  # of engine.json and of what is built; another number and every engine is built anew
+FORMAT = 2  # of engine.json and of what is built; another number and every engine is built anew
 ABOUT = "engine.json"
 Report = Callable[[str, float], None]  # what is being done, and the share of it that is done, 0 to 1
 _TELL_EVERY_S, _ASK_EVERY_S = 2.0, 0.1
