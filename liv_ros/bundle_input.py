@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -64,14 +65,15 @@ class BundleInput:
             model = await awaitable(self._loading.submit(self._load, request.path), self._node)
             await awaitable(self._use(model), self._node)
             response.success = True
-            self._loading.submit(self._keep, str(model.bundle.path))
+            self._loading.submit(self._settle, str(model.bundle.path))
         except Exception as error:  # whatever a bundle or a device does, the model before goes on
             response.message = str(error if isinstance(error, LivError) else BackendError(f"bundle: {error!r}"))
             log.error(f"{request.path} is not taken into use: {response.message}")
         response.model = self._serving.model.identity if self._serving.model else ""
         return response
 
-    def _keep(self, folder: str) -> None:
+    def _settle(self, folder: str) -> None:
+        gc.collect()  # a model that was closed is a cycle: its memory would wait for the collector, half a MB a swap
         try:
             self._choice.save(folder)
         except OSError as error:
