@@ -10,6 +10,7 @@ import numpy as np
 import openvino
 
 from liv_model.backends.openvino_blobs import Blobs
+from liv_model.backends.openvino_core import core
 from liv_model.bundle import Bundle
 from liv_model.encoder import require_squares
 from liv_model.engines.engine import Engine
@@ -50,11 +51,10 @@ class OpenVinoEncoder:
         self._engine = engine
         self._size = bundle.image.size
         self._tokenizer = Tokenizer.load(bundle.file("tokenizer.json"), bundle.context_length)
-        self._core = openvino.Core()
         self._blobs = Blobs(engine.blobs)
         self.device = find_device(device)
-        self.device_name = self._core.get_property(self.device, "FULL_DEVICE_NAME")
-        self._configure(threads)
+        self.device_name = core().get_property(self.device, "FULL_DEVICE_NAME")
+        self._settings = self._configuration(threads)
         self._text = self._compile(engine.text, [-1, bundle.context_length])
         self._images: dict[int, openvino.InferRequest] = {}
         self._images_graph(1)  # one camera's frame is the usual call
@@ -75,19 +75,16 @@ class OpenVinoEncoder:
 
     def close(self) -> None:
         """Release the compiled graphs."""
-        self._images, self._text, self._core = {}, None, None
+        self._images, self._text = {}, None
 
-    def _configure(self, threads: int) -> None:
+    def _configuration(self, threads: int) -> dict[str, str]:
         """One request at a time, as fast as it can be, and computed as precisely as the engine says."""
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self._arithmetic()}
         if self.device == "CPU":
             settings["INFERENCE_NUM_THREADS"] = str(threads or min(4, os.cpu_count() or 1))
         if self._blobs.usable:  # a folder that cannot be written to costs the compilation, not the robot
             settings["CACHE_DIR"] = str(self._blobs.folder)
-        try:
-            self._core.set_property(self.device, settings)
-        except RuntimeError as error:
-            raise self._refusal("to take its settings", error) from error
+        return settings
 
     def _arithmetic(self) -> str:
         """Said outright: left alone, OpenVINO takes bfloat16 where a CPU has it. What it lacks is no engine."""
@@ -102,7 +99,7 @@ class OpenVinoEncoder:
         model = self._read(file)
         try:
             model.reshape(openvino.PartialShape(shape))
-            request = self._core.compile_model(model, self.device).create_infer_request()
+            request = core().compile_model(model, self.device, self._settings).create_infer_request()
         except RuntimeError as error:
             raise self._refusal(f"to compile {file.name}", error) from error
         self._blobs.record()
@@ -110,7 +107,7 @@ class OpenVinoEncoder:
 
     def _read(self, file: Path) -> openvino.Model:
         try:
-            return self._core.read_model(file)
+            return core().read_model(file)
         except RuntimeError as error:
             if file.parent != self._engine.folder:  # the bundle's own, verified when it was loaded
                 raise self._refusal(f"to read {file.name}", error) from error
@@ -132,7 +129,7 @@ def find_device(device: str) -> str:
     """OpenVINO's name of a device, "CPU" for "auto"; BackendError if there is none such."""
     if device == "auto":
         return "CPU"
-    available = openvino.Core().available_devices
+    available = core().available_devices
     if device.split(".")[0].upper() not in {name.split(".")[0] for name in available}:
         raise BackendError("OpenVINO device", expected=" | ".join(["auto", *available]), got=repr(device))
     return device.upper()

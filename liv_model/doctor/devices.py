@@ -75,8 +75,9 @@ def check_openvino(found: Nvidia) -> Finding:
     try:
         import openvino
 
-        core = openvino.Core()
-        devices = [f"{name} ({core.get_property(name, 'FULL_DEVICE_NAME')})" for name in core.available_devices]
+        from liv_model.backends.openvino_core import core
+
+        devices = [f"{name} ({core().get_property(name, 'FULL_DEVICE_NAME')})" for name in core().available_devices]
     except Exception as error:
         return Finding("OpenVINO", lacking, f"it does not import: {error}", "pip install openvino: docs/install.md")
     if not devices:

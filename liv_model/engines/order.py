@@ -173,10 +173,10 @@ def _capability_here(spec: EngineSpec, known: tuple[str, ...]) -> str:
 
 def _require_half(device: str, precision: str) -> None:
     """Devices without that arithmetic compute in another one, and would not say so."""
-    import openvino
+    from liv_model.backends.openvino_core import core
 
     try:
-        capabilities = openvino.Core().get_property(device, "OPTIMIZATION_CAPABILITIES")
+        capabilities = core().get_property(device, "OPTIMIZATION_CAPABILITIES")
     except RuntimeError as error:
         raise BackendError("OpenVINO device", expected="one that is here", got=repr(device)) from error
     if precision.upper() not in capabilities:

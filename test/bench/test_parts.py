@@ -185,7 +185,7 @@ def test_ctrl_c_keeps_what_was_measured(bundle, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--only", "encoders,speed"], "expected encoders,graph,offline,start, got speed"),
+        (["--only", "encoders,speed"], f"expected {','.join(command.PARTS)}, got speed"),
         (["--bundle", "/none"], "expected a bundle folder"),
     ],
 )

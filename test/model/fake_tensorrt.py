@@ -13,8 +13,8 @@ import weakref
 from types import SimpleNamespace
 
 import numpy as np
-import openvino
 
+from liv_model.backends.openvino_core import core
 from liv_model.engines.engine import Engine, EngineSpec
 from liv_model.errors import DeviceMemoryError
 
@@ -47,7 +47,7 @@ def fake_engine(bundle, folder, *, library="tensorrt 10.3.0", max_batch=4, preci
 
 @functools.cache
 def _compiled(graph):
-    return openvino.compile_model(openvino.Core().read_model(graph), "CPU", FLOAT32)
+    return core().compile_model(core().read_model(graph), "CPU", FLOAT32)
 
 
 class FakeTensorRt:

@@ -178,6 +178,7 @@ def test_tensorrt_and_cuda_python_are_asked_for_where_a_gpu_is(monkeypatch):
 
 
 def test_a_tensorrt_that_does_not_import_is_said(monkeypatch, tmp_path):
+    monkeypatch.delitem(sys.modules, "tensorrt_rtx", raising=False)
     (tmp_path / "tensorrt_rtx.py").write_text("raise OSError('libcudart.so.13: cannot open')")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(devices, "tensorrt_package", lambda: "tensorrt_rtx")

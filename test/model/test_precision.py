@@ -9,10 +9,10 @@ import pytest
 
 onnx = pytest.importorskip("onnx")
 
-import openvino  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from onnx.reference import ReferenceEvaluator  # noqa: E402
 
+from liv_model.backends.openvino_core import core  # noqa: E402
 from liv_model.bundle import Bundle  # noqa: E402
 from liv_model.engines.half import FLOAT32_OPERATORS, to_half  # noqa: E402
 from liv_model.engines.onnx_graph import after_weights, before_weights, prepare  # noqa: E402
@@ -46,8 +46,8 @@ def inputs(shipped, samples):
 
 
 def run(model, data):
-    compiled = openvino.Core().compile_model(
-        openvino.Core().read_model(model.SerializeToString()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    compiled = core().compile_model(
+        core().read_model(model.SerializeToString()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
     return compiled([data])[0]
 

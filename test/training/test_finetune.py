@@ -31,10 +31,6 @@ ROOT = Path(__file__).parents[2]
 TUTORIAL = train.DEFAULT_CONFIG.with_name("tutorial.yaml")
 QUICK = ["--set", "threads=1", "--set", "batch=8", "--set", "steps=4", "--rate-hz", "20", "--shortest-s", "0.2"]
 
-# Not in `make test`: after these, in the same process, the next training ends in a segmentation fault (torch, after
-# engines were judged beside it). Not understood yet; alone they pass.
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def base(squares, tmp_path_factory):
