@@ -76,6 +76,10 @@ class GoalError(LivError):
     """A goal is empty, too long, both or neither of text and image."""
 
 
+class ActionError(LivError):
+    """An action for an environment or a robot holds what is no number."""
+
+
 class MediaError(LivError):
     """A video, a folder of frames or a bag cannot be read or written."""
 

@@ -41,6 +41,7 @@ def test_torch_stays_in_its_files_and_ros_in_its_folder():
         found = set(imports(file))
         assert not found & TORCH_SIDE or file.name in TORCH_FILES, file
         assert not found & ROS, file
+        assert "gymnasium" not in found or file.name == "gym.py", file
     for file in (ROOT / "training").rglob("*.py"):
         assert not set(imports(file)) & ROS, file
 
