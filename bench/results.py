@@ -19,6 +19,7 @@ from typing import Any
 
 from bench.report import cpu_name
 from liv_model.errors import ConfigError
+from liv_model.whole_file import replace_json
 from training.commit import current_commit
 
 FORMAT = 1
@@ -113,8 +114,5 @@ def write(file: Path, machine: dict[str, Any], sections: dict[str, dict[str, Any
     """Put sections into a file, whole or not at all, beside those that are there; returns all of it."""
     kept = read(file)["sections"] if file.exists() else {}
     results = {"format": FORMAT, "machine": machine, "sections": {**kept, **sections}}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_suffix(".part")
-    draft.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    os.replace(draft, file)
+    replace_json(file, results)
     return results

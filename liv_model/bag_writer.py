@@ -19,6 +19,7 @@ import yaml
 
 from liv_model.bags import message_types
 from liv_model.errors import DiskFullError, MediaError
+from liv_model.whole_file import replace_text
 
 FLUSH_EVERY_S = 1.0
 _CHUNK_BYTES = 1 << 20
@@ -250,9 +251,7 @@ class BagWriter:
 
     def _write_metadata(self) -> None:
         text = yaml.safe_dump({"rosbag2_bagfile_information": self._information()}, sort_keys=False)
-        draft = self._folder / "metadata.yaml.part"
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, self._folder / "metadata.yaml")
+        replace_text(self._folder / "metadata.yaml", text)
 
     def _information(self) -> dict[str, Any]:
         """Version 5 of rosbag2's metadata: what Humble writes and everything since reads."""

@@ -8,7 +8,6 @@ Training hands it to the robot. ``liv.yaml`` names every other file with its SHA
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,6 +17,7 @@ import yaml
 from liv_model.errors import BundleError, ConfigError
 from liv_model.folders import shipped
 from liv_model.image import Preprocessing
+from liv_model.whole_file import replace_text
 
 FORMAT = 1
 MANIFEST = "liv.yaml"
@@ -129,9 +129,7 @@ def seal(folder: str | Path, manifest: dict[str, Any]) -> Bundle:
     folder = Path(folder)
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
     sealed = {"format": FORMAT, **manifest, "files": {name: sha256(folder / name) for name in names}}
-    draft = folder / (MANIFEST + ".part")
-    draft.write_text(yaml.safe_dump(sealed, sort_keys=False, allow_unicode=True, width=110), encoding="utf-8")
-    os.replace(draft, folder / MANIFEST)
+    replace_text(folder / MANIFEST, yaml.safe_dump(sealed, sort_keys=False, allow_unicode=True, width=110))
     return Bundle.load(folder)
 
 

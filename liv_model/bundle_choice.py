@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
+
+from liv_model.whole_file import replace_json
 
 
 class BundleChoice:
@@ -21,15 +22,8 @@ class BundleChoice:
 
     def save(self, folder: str) -> None:
         """Replace the file; OSError if it cannot be written."""
-        if not self._session:
-            return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._path.with_suffix(".part")
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump({"session": self._session, "bundle": folder}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, self._path)
+        if self._session:
+            replace_json(self._path, {"session": self._session, "bundle": folder})
 
     def load(self) -> str | None:
         """The folder that this launch took into use last; None where there is none, or none that can be read."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from liv_model.calibration import Calibration
 from liv_model.errors import ConfigError
+from liv_model.whole_file import replace_json
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,7 @@ class CalibrationStore:
             {**asdict(key), "start": _number(shown.start), "goal_value": _number(shown.goal)}
             for key, shown in calibrations.items()
         ]
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._path.with_suffix(".part")
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump({"calibrations": content}, file, indent=1, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())  # or a power cut leaves an empty file under the new name
-        os.replace(draft, self._path)
+        replace_json(self._path, {"calibrations": content})
 
     def load(self) -> dict[CalibrationKey, Calibration]:
         """The stored calibrations; none where there is no file; ConfigError where the file holds something else."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from liv_model.errors import ConfigError, LivError
 from liv_model.goal import Goal
 from liv_model.image import decode_image
+from liv_model.whole_file import replace_json
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,7 @@ class GoalStore:
         content = {"id": stored.id, "session": stored.session, "text": stored.goal.text}
         if stored.goal.image is not None:
             content["image_png"] = base64.b64encode(_png(stored.goal.image)).decode()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._path.with_suffix(".part")
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump(content, file)
-            file.flush()
-            os.fsync(file.fileno())  # or a power cut leaves an empty file under the new name
-        os.replace(draft, self._path)
+        replace_json(self._path, content)
 
     def load(self) -> StoredGoal | None:
         """The stored goal, or None where there is none; ConfigError where the file holds something else."""

@@ -6,13 +6,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
-import numpy as np
-
+from liv_model.admission import NO_GOAL, OUT_OF_ORDER, Admission
 from liv_model.label_messages import AnnouncedGoal, SeenEmbedding
 from liv_model.reward import RewardSample, RewardStream
-
-NO_GOAL, MALFORMED, FOREIGN = "no goal", "malformed", "another model or activation"
-EARLY, OUT_OF_ORDER = "from before the goal", "stamps out of order"
 
 
 class RecordingRewards:
@@ -31,7 +27,7 @@ class RecordingRewards:
 
     def __init__(self, episodes: Collection[tuple[str, int]] = (), *, smoothing_s: float = 0.0):
         self._episodes, self._smoothing_s = frozenset(episodes), smoothing_s
-        self._streams: dict[str, RewardStream] = {}
+        self._streams: dict[str, tuple[Admission, RewardStream]] = {}
         self.goal: AnnouncedGoal | None = None
         self.rewards: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
@@ -47,32 +43,26 @@ class RecordingRewards:
 
     def score(self, seen: SeenEmbedding, camera: str) -> RewardSample | None:
         """Score one embedding, of the topic of ``camera``; None, and counted, when it may not be scored."""
-        cause = self._unfit(seen, camera)
-        if cause is None:
-            stream = self._streams.get(camera) or self._begin_stream(camera)
-            if self._episodes and (camera, seen.stamp_ns) in self._episodes:
-                stream.reset()
-            sample = stream.update(seen.vector, seen.stamp_ns)
-            if sample is not None:
-                self.rewards[camera] += 1
-                return sample
-            cause = OUT_OF_ORDER
-        self.dropped[cause] += 1
-        return None
+        sample, cause = self._sample(seen, camera)
+        if sample is None:
+            self.dropped[cause] += 1
+        else:
+            self.rewards[camera] += 1
+        return sample
 
-    def _begin_stream(self, camera: str) -> RewardStream:
-        goal = self.goal
-        self._streams[camera] = RewardStream(goal.vector, goal.calibration, smoothing_s=self._smoothing_s)
-        return self._streams[camera]
+    def _sample(self, seen: SeenEmbedding, camera: str) -> tuple[RewardSample | None, str | None]:
+        if self.goal is None:
+            return None, NO_GOAL
+        admission, stream = self._streams.get(camera) or self._begin_stream(self.goal, camera)
+        if (cause := admission.refusal(seen, seen.vector)) is not None:
+            return None, cause
+        if self._episodes and (camera, seen.stamp_ns) in self._episodes:
+            stream.reset()
+        return stream.update(seen.vector, seen.stamp_ns), OUT_OF_ORDER
 
-    def _unfit(self, seen: SeenEmbedding, camera: str) -> str | None:
-        """Why an embedding may not be scored, as reward_node has it."""
-        goal = self.goal
-        if goal is None:
-            return NO_GOAL
-        if seen.model != goal.model or seen.activation != goal.activation:
-            return FOREIGN
-        if seen.sequence < goal.first_sequence.get(camera, 0):
-            return EARLY
-        fits = seen.camera == camera and len(seen.vector) == len(goal.vector)
-        return None if fits and np.isfinite(seen.vector).all() else MALFORMED
+    def _begin_stream(self, goal: AnnouncedGoal, camera: str) -> tuple[Admission, RewardStream]:
+        first = goal.first_sequence.get(camera, 0)
+        admission = Admission(camera, goal.model, goal.activation, first, len(goal.vector))
+        stream = RewardStream(goal.vector, goal.calibration, smoothing_s=self._smoothing_s)
+        self._streams[camera] = admission, stream
+        return admission, stream

@@ -8,6 +8,7 @@ import time
 import numpy as np
 from rclpy.node import Node
 
+from liv_model.admission import CAUSES, NO_GOAL, OUT_OF_ORDER, Admission
 from liv_model.calibration import Calibration, ShownValue
 from liv_model.errors import ConfigError
 from liv_model.rates import LatencyMeter, RateMeter
@@ -17,7 +18,6 @@ from liv_ros.msg import ActiveGoal, Embedding, Reward
 from liv_ros.parameters import parameter
 
 SEEN_WITHIN_S = 2.0
-DROPS = ("no goal", "malformed", "another model or activation", "from before the goal", "stamps out of order")
 
 
 class CameraRewards:
@@ -38,13 +38,13 @@ class CameraRewards:
         self.goal: ActiveGoal | None = None
         self._node = node
         self._counts = {"embeddings received": 0, "embeddings lost in transport": 0, "rewards": 0}
-        self._counts.update({f"dropped, {cause}": 0 for cause in DROPS})
+        self._counts.update({f"dropped, {cause}": 0 for cause in CAUSES})
         self._reported = dict(self._counts)
         self._arrivals, self._scored, self._latency = RateMeter(), RateMeter(), LatencyMeter()
         self._jitter_s = stamp_jitter_s
         self._stream: RewardStream | None = None
         self._scale = Calibration()
-        self._first_sequence = 0
+        self._admission: Admission | None = None
         self._last: tuple[str, int] | None = None  # activation and sequence
         self._scored_s: float | None = None  # when, by the steady clock, since the goal began
         self._smoothing_s = parameter(
@@ -64,12 +64,13 @@ class CameraRewards:
         vector = np.asarray(goal.embedding, np.float32)
         options = {"stamp_jitter_s": self._jitter_s, "smoothing_s": self._smoothing_s}
         self.goal, self._stream, self._scale = goal, RewardStream(vector, calibration, **options), calibration
-        self._first_sequence = dict(zip(goal.cameras, goal.first_sequence, strict=True)).get(self.camera, 0)
+        first = dict(zip(goal.cameras, goal.first_sequence, strict=True)).get(self.camera, 0)
+        self._admission = Admission(self.camera, goal.model, goal.activation, first, len(vector))
         self._scored_s = None
 
     def end(self) -> None:
         """Score nothing until another goal begins."""
-        self.goal = self._stream = self._scored_s = None
+        self.goal = self._stream = self._admission = self._scored_s = None
         self._scale = Calibration()
 
     def reset(self) -> None:
@@ -121,7 +122,7 @@ class CameraRewards:
             return problems
         if not rise["embeddings received"]:
             return [*problems, "no embeddings"]
-        cause = max(DROPS, key=lambda cause: rise[f"dropped, {cause}"])
+        cause = max(CAUSES, key=lambda cause: rise[f"dropped, {cause}"])
         return [*problems, f"no embedding scored: {cause}"]
 
     def _smooth(self, smoothing_s: float) -> None:
@@ -134,13 +135,14 @@ class CameraRewards:
         self._arrivals.add()
         self._count_lost(embedding)
         vector = np.asarray(embedding.data, np.float32)
-        if (cause := self._unfit(embedding, vector)) is not None:
+        cause = self._admission.refusal(embedding, vector) if self._admission else NO_GOAL
+        if cause is not None:
             self._counts[f"dropped, {cause}"] += 1
             return
         stamp = stamp_ns(embedding.header)
         sample = self._stream.update(vector, stamp)
         if sample is None:
-            self._counts["dropped, stamps out of order"] += 1
+            self._counts[f"dropped, {OUT_OF_ORDER}"] += 1
             return
         self._publisher.publish(reward_message(embedding, self.goal.goal.id, sample))
         self._counts["rewards"] += 1
@@ -153,14 +155,3 @@ class CameraRewards:
         last, self._last = self._last, (embedding.activation, embedding.sequence)
         if last is not None and last[0] == embedding.activation:
             self._counts["embeddings lost in transport"] += max(0, embedding.sequence - last[1] - 1)
-
-    def _unfit(self, embedding: Embedding, vector: np.ndarray) -> str | None:
-        """Why an embedding may not be scored: only one of the goal's model, activation and time may."""
-        if self.goal is None:
-            return "no goal"
-        if embedding.model != self.goal.model or embedding.activation != self.goal.activation:
-            return "another model or activation"
-        if embedding.sequence < self._first_sequence:
-            return "from before the goal"
-        fits = embedding.camera == self.camera and len(vector) == len(self.goal.embedding)
-        return None if fits and np.isfinite(vector).all() else "malformed"

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,6 +21,7 @@ from rclpy.node import Node
 from liv_model.bundle import Bundle
 from liv_model.errors import BundleError, ConfigError, LivError
 from liv_model.folders import state_folder
+from liv_model.whole_file import replace_json
 from liv_ros.messages import LATCHED_QOS
 from liv_ros.msg import ActiveGoal
 from liv_ros.run import init_rclpy
@@ -78,10 +78,7 @@ class History:
         """Remember a deployment; OSError if the file cannot be written."""
         folders = {model: place for model, place in ((before, folder_before), (after, folder)) if model and place}
         content = {"folders": {**self.load()["folders"], **folders}, "before": before}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._path.with_suffix(".part")
-        draft.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        os.replace(draft, self._path)
+        replace_json(self._path, content)
 
 
 class Robot:

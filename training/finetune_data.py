@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from liv_model.errors import DataError
+from liv_model.whole_file import replace_json
 from training.episodes import EpisodeRecord, EpisodeStore, EpisodeWriter
 from training.paraphrases import keep_paraphrases, store_paraphrases
 
@@ -112,9 +112,7 @@ def _write(sources: Sequence[Path], along: Sequence[Path], folder: Path, share: 
         if found := store_paraphrases(path):
             keep_paraphrases(folder / "train", found)
     counts = asdict(Split(folder, folder, len(learned), len(judged[0]), len(judged[1])))
-    draft = folder / (_DONE + ".part")
-    draft.write_text(json.dumps({k: v for k, v in counts.items() if isinstance(v, int)}), encoding="utf-8")
-    os.replace(draft, folder / _DONE)
+    replace_json(folder / _DONE, {key: value for key, value in counts.items() if isinstance(value, int)})
 
 
 def _copy(store: EpisodeStore, numbers: Sequence[int], writer: EpisodeWriter) -> None:

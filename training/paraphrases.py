@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
 from liv_model.errors import DataError
+from liv_model.whole_file import replace_json
 
 FILE = "paraphrases.json"
 Paraphrases = dict[str, tuple[str, ...]]
@@ -42,11 +41,8 @@ def keep_paraphrases(store: Path, found: Paraphrases) -> None:
     merged = dict(store_paraphrases(store))
     for text, ways in found.items():
         merged[text] = tuple(dict.fromkeys([*merged.get(text, ()), *ways]))
-    draft = store / (FILE + ".part")
     try:
-        store.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(merged, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(draft, store / FILE)
+        replace_json(store / FILE, merged)
     except OSError as error:
         raise DataError(str(store / FILE), expected="a file that can be written", got=error.strerror) from error
 

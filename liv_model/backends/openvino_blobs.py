@@ -13,6 +13,8 @@ import os
 import zlib
 from pathlib import Path
 
+from liv_model.whole_file import replace_json
+
 SUMS = "sums.json"
 _BLOCK = 1 << 20
 
@@ -49,7 +51,7 @@ class Blobs:
             known = self._known()
             new = {name: _sum(path) for name, path in self._files().items() if name not in known}
             if new:
-                self._write({**known, **new})
+                replace_json(self.folder / SUMS, {**known, **new})
         except OSError as error:
             _log.warning("%s: %s; what was compiled will be compiled again", self.folder, error.strerror)
 
@@ -63,12 +65,7 @@ class Blobs:
             path.unlink(missing_ok=True)  # also what a killed process left
         kept = {name: value for name, value in known.items() if (self.folder / name).exists()}
         if kept != known:
-            self._write(kept)
-
-    def _write(self, sums: dict[str, str]) -> None:
-        draft = self.folder / f"{SUMS}.{os.getpid()}.part"
-        draft.write_text(json.dumps(sums, indent=2) + "\n", encoding="utf-8")
-        os.replace(draft, self.folder / SUMS)
+            replace_json(self.folder / SUMS, kept)
 
     def _known(self) -> dict[str, str]:
         try:

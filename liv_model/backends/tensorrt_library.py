@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 import re
 from collections import deque
 from functools import cache
@@ -18,6 +17,7 @@ from typing import Any
 
 from liv_model.cuda import Cuda
 from liv_model.errors import BackendError, DeviceMemoryError, EngineError
+from liv_model.whole_file import replace_bytes
 
 _log = logging.getLogger(__name__)
 _SAID_AT_MOST = 200  # characters of a message of TensorRT's
@@ -171,10 +171,8 @@ class RuntimeCache:
         data = bytes(memoryview(self._cache.serialize()))
         if data == self._on_disk:
             return
-        draft = self._file.with_name(f"{self._file.name}.{os.getpid()}.part")
         try:
-            draft.write_bytes(data)
-            os.replace(draft, self._file)
+            replace_bytes(self._file, data)
         except OSError as error:
             _log.warning("runtime cache not kept, each start compiles anew: %s: %s", self._file, error.strerror)
         self._on_disk = data  # also when it could not be: once is enough to say so

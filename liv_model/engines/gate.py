@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from liv_model.metrics import voc
+from liv_model.whole_file import replace_json
 
 if TYPE_CHECKING:
     from liv_model.encoder import Encoder
@@ -93,10 +93,7 @@ class GateReport:
 
     def save(self, file: Path) -> None:
         """Write it whole or not at all; OSError if the folder cannot be written to."""
-        draft = file.with_name(f"{file.name}.{os.getpid()}.part")
-        plain = {key: _finite(value) for key, value in asdict(self).items()}
-        draft.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
-        os.replace(draft, file)
+        replace_json(file, {key: _finite(value) for key, value in asdict(self).items()}, indent=2)
 
     @classmethod
     def load(cls, file: Path) -> GateReport | None:

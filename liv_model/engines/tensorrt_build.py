@@ -9,7 +9,6 @@ TensorRT compiles for the GPU that is here; TensorRT for RTX for named compute c
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from liv_model.backends.tensorrt_library import is_rtx, library_log
 from liv_model.engines.cache import Report
 from liv_model.errors import BackendError
+from liv_model.whole_file import replace_bytes
 
 _SAID_AT_MOST = 300  # characters of TensorRT's own words
 _log = logging.getLogger(__name__)
@@ -159,10 +159,8 @@ def _read_timings(config: Any, file: Path) -> Any:
 
 
 def _write(file: Path, data: Any) -> None:
-    draft = file.with_name(f"{file.name}.{os.getpid()}.part")
     try:
-        draft.write_bytes(bytes(memoryview(data)))
-        os.replace(draft, file)
+        replace_bytes(file, bytes(memoryview(data)))
     except OSError as error:
         _log.warning("timing cache not kept, the next build takes as long again: %s: %s", file, error.strerror)
 

@@ -329,7 +329,7 @@ def test_half_precision_with_openvino_needs_a_device_that_has_it(bundle, monkeyp
         def get_property(self, device, name):
             return ["FP32", "INT8"]
 
-    monkeypatch.setattr("openvino.Core", Core)
+    monkeypatch.setattr("liv_model.backends.openvino_core.core", Core)
     with pytest.raises(BackendError, match=message):
         build(bundle, EngineSpec("openvino", precision))
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from liv_model.errors import ConfigError
+from liv_model.whole_file import replace_json
 from training.results.pieces import Piece, cut
 from training.results.plan import FULL, QUICK, ROOT, Plan
 from training.results.work import work
@@ -107,9 +108,7 @@ class Status:
 
     def _keep(self) -> None:
         seconds = self._before_s + time.monotonic() - self._began_s
-        draft = self._wall.with_suffix(".part")
-        draft.write_text(json.dumps({"seconds": round(seconds, 1)}))
-        os.replace(draft, self._wall)
+        replace_json(self._wall, {"seconds": round(seconds, 1)})
 
 
 def status_line(done: int, total: int, names: Sequence[str], left_s: float) -> str:

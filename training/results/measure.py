@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import torch
 
 from liv_model import metrics
 from liv_model.backends.torch import TorchEncoder
+from liv_model.whole_file import replace_json
 from training.episodes import EpisodeStore
 from training.evaluate import evaluate
 from training.evaluation import Evaluation
@@ -61,10 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     torch.set_num_threads(1)
     found = {store.name: measure(arguments.run, EpisodeStore(store)) for store in arguments.stores}
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    draft = arguments.out.with_suffix(".part")
-    draft.write_text(json.dumps(found), encoding="utf-8")
-    os.replace(draft, arguments.out)
+    replace_json(arguments.out, found)
     return 0
 
 

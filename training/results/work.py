@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from liv_model.errors import DataError
+from liv_model.whole_file import replace_json
 from training.commit import current_commit
 from training.results.pieces import Piece
 
@@ -53,9 +54,7 @@ class Ledger:
             "done": done,
             "commit": current_commit(),
         }
-        draft = path.with_suffix(".part")
-        draft.write_text(json.dumps(entry, indent=1) + "\n")
-        os.replace(draft, path)
+        replace_json(path, entry)
 
 
 @dataclass
