@@ -19,6 +19,7 @@ COMMANDS = {
     "bundle": ("liv_model.bundle_command", "show what a bundle holds, and verify it"),
     "engine": ("liv_model.engines.command", "build engines (TensorRT, OpenVINO int8) ahead, list and remove them"),
     "label": ("liv_model.label_command", "put rewards into bags: for another goal, or by another model"),
+    "view": ("liv_web.view_command", "a recorded bag in the browser: scrub it, and type other goals"),
     "bag recover": ("liv_model.bag_command", "make a whole bag from one that was cut short"),
     "episodes simulate": ("training.simulate", "record episodes of simulated robot arms (Meta-World)"),
     "episodes import": ("training.import_episodes", "bring other people's recordings into a store of episodes"),
