@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the graph is: rates, losses, latency, what runs the model; and in plain words what is wrong.
+
+import { byId, element, icon, setText } from "./dom.js";
+import { fixed, isNumber, short } from "./text.js";
+
+let hinted = "";
+
+const item = (name, value, title) => element("span", { class: "health-item", title }, name && element("b", {}, name), value);
+
+function camera({ name, received_hz: received, encoded_hz: encoded, dropped, latency_p50_ms: p50, latency_p99_ms: p99, state }) {
+  const isWell = !state || state === "ok";
+  const parts = [
+    element("b", {}, element("i", { class: "lamp", "data-level": isWell ? "ok" : "warn", "aria-hidden": "true" }), short(name, 24)),
+    item("", `${fixed(received, 1)} Hz in`, "pictures received a second"),
+    item("", `${fixed(encoded, 1)} Hz encoded`, "pictures that became rewards, a second"),
+    item("", `p50 ${fixed(p50, p50 < 10 ? 1 : 0)} ms`, "from the picture's stamp to its reward, median"),
+    item("", `p99 ${fixed(p99, p99 < 10 ? 1 : 0)} ms`, "from the picture's stamp to its reward, 99 of 100"),
+    item("", `${isNumber(dropped) ? dropped : "–"} dropped`, "pictures that waited and were replaced by newer ones"),
+  ];
+  if (!isWell) parts.push(element("span", { class: "health-item warn" }, short(state, 60)));
+  return element("span", { class: "health-camera" }, ...parts);
+}
+
+/** Show a Health of the wire. */
+export function showHealth(health) {
+  byId("health").dataset.level = health.level ?? "ok";
+  byId("health-cameras").replaceChildren(...(health.cameras ?? []).map(camera));
+  const engine = [health.device, health.engine, health.gate && `gate ${health.gate}`].filter(Boolean).map((text) => short(text, 60));
+  byId("health-engine").replaceChildren(
+    ...engine.map((text) => item("", text)),
+    ...(health.viewers > 1 ? [item("", `${health.viewers} viewers`)] : []),
+  );
+  const hints = (health.hints ?? []).slice(0, 4);
+  if (JSON.stringify(hints) === hinted) return;
+  hinted = JSON.stringify(hints);
+  byId("hints").replaceChildren(...hints.map((hint) => element("li", {}, icon("warn"), short(hint, 300))));
+}
+
+/** Show which model is in use. */
+export function showModel(identity) {
+  setText(byId("model-name"), short(identity || "no model", 40));
+}
