@@ -17,27 +17,28 @@ export class Episodes {
     this.list = byId("episodes");
   }
 
-  show(episodes) {
+  /** @param isLive whether the newest episode of a camera still runs */
+  show(episodes, isLive) {
     const key = JSON.stringify(episodes);
     if (key === this.#key) return;
     this.#key = key;
     const newest = [...episodes].sort((a, b) => b.begin_s - a.begin_s);
     const values = newest.flatMap(({ spark }) => spark.filter(isNumber));
     const range = values.length ? [Math.min(...values), Math.max(...values)] : [0, 1];
+    const running = new Set(isLive ? [...new Set(newest.map(({ camera }) => camera))].map((name) => newest.find(({ camera }) => camera === name).id) : []);
     const focused = this.list.querySelector("button:focus")?.dataset.id;
-    this.list.replaceChildren(...newest.slice(0, MOST).map((episode, i) => this.#row(episode, newest.length - i, range)));
+    this.list.replaceChildren(...newest.slice(0, MOST).map((episode) => this.#row(episode, range, running.has(episode.id), isLive)));
     if (focused !== undefined) this.list.querySelector(`button[data-id="${CSS.escape(focused)}"]`)?.focus();
     byId("episodes-none").hidden = newest.length > 0;
     this.#count(newest);
   }
 
-  #row(episode, number, range) {
+  #row(episode, range, runs, isLive) {
     const { id, goal, begin_s: begin, end_s: end, verdict, spark, camera } = episode;
-    const runs = !isNumber(end);
-    const text = goal || "a goal picture";
+    const text = goal || (isLive ? "a goal picture" : "an episode");
     const name = element("span", { class: "episode-words" },
       element("bdi", { class: "episode-goal" }, short(text, 90)),
-      element("small", {}, [`#${number}`, runs ? "running" : duration(end - begin), camera].filter(Boolean).join(" · ")));
+      element("small", {}, [`#${short(id, 12)}`, duration(end - begin), camera].filter(Boolean).join(" · ")));
     const said = verdict ? VERDICTS[verdict] ?? verdict : runs ? "running" : "no verdict";
     const badge = element("span", { class: "verdict-badge", "data-verdict": verdict ?? (runs ? "running" : "none") }, said);
     const button = element("button", { type: "button", class: "episode", "data-id": id, title: "Look at this episode",

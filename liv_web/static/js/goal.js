@@ -3,7 +3,6 @@
 
 import { byId, element, icon, onPress, setText, showText, whileBusy } from "./dom.js";
 import { bindPicture } from "./picture.js";
-import { say } from "./say.js";
 import { Suggestions } from "./suggestions.js";
 import { fixed, isNumber, short } from "./text.js";
 import { post } from "./wire.js";
@@ -84,7 +83,6 @@ export class GoalPanel {
       showText(refused, `Refused: ${short(goal.message || "no reason was given", 400)}`);
       return false;
     }
-    say(goal.image ? "The picture is the goal" : `Goal set: ${goal.text}`);
     this.show(goal);
     this.onAccepted(goal);
     return true;

@@ -9,16 +9,18 @@ let hinted = "";
 const item = (name, value, title) => element("span", { class: "health-item", title }, name && element("b", {}, name), value);
 
 function camera({ name, received_hz: received, encoded_hz: encoded, dropped, latency_p50_ms: p50, latency_p99_ms: p99, state }) {
-  const isWell = !state || state === "ok";
+  const isWell = state !== "blind";
   const parts = [
     element("b", {}, element("i", { class: "lamp", "data-level": isWell ? "ok" : "warn", "aria-hidden": "true" }), short(name, 24)),
-    item("", `${fixed(received, 1)} Hz in`, "pictures received a second"),
-    item("", `${fixed(encoded, 1)} Hz encoded`, "pictures that became rewards, a second"),
-    item("", `p50 ${fixed(p50, p50 < 10 ? 1 : 0)} ms`, "from the picture's stamp to its reward, median"),
-    item("", `p99 ${fixed(p99, p99 < 10 ? 1 : 0)} ms`, "from the picture's stamp to its reward, 99 of 100"),
-    item("", `${isNumber(dropped) ? dropped : "–"} dropped`, "pictures that waited and were replaced by newer ones"),
   ];
-  if (!isWell) parts.push(element("span", { class: "health-item warn" }, short(state, 60)));
+  const tell = (x, text, title) => isNumber(x) && parts.push(item("", text(x), title));
+  const handy = (x) => fixed(x, x < 10 ? 1 : 0);
+  tell(received, (x) => `${fixed(x, 1)} Hz in`, "pictures received a second");
+  tell(encoded, (x) => `${fixed(x, 1)} Hz encoded`, "pictures that became rewards, a second");
+  tell(p50, (x) => `p50 ${handy(x)} ms`, "from the picture's stamp to its reward, median");
+  tell(p99, (x) => `p99 ${handy(x)} ms`, "from the picture's stamp to its reward, 99 of 100");
+  if (isNumber(received)) tell(dropped, (x) => `${x} dropped`, "pictures that newer ones replaced, or that were lost");
+  if (!isWell) parts.push(element("span", { class: "health-item warn" }, "blind"));
   return element("span", { class: "health-camera" }, ...parts);
 }
 

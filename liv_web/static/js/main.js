@@ -37,6 +37,7 @@ const curveOf = (name) => curves.get(name) ?? curves.set(name, new Curve(view.is
 const plots = new Plots(view, {
   onHover: () => (isStale = true),
   onZoom: (from, to) => {
+    if (view.isRecorded) return; // dragging goes through the recording
     view.zoom(from, to);
     showPause();
   },
@@ -59,12 +60,16 @@ const receive = {
     if (batch.camera === camera && curve.last !== null) view.advance(curve.last);
   },
   scores: (batch) => curveOf(batch.camera).appendScores(batch),
-  task_state: (state) => curveOf(state.camera).appendState(state),
+  task_state(state) {
+    const before = curveOf(state.camera).states.at(-1)?.state;
+    curveOf(state.camera).appendState(state);
+    if (state.camera === camera && state.state !== before) setText(byId("spoken"), `Task: ${state.message || state.state}`);
+  },
   verdict({ t, verdict }) {
     for (const curve of curves.values()) if (!curve.verdicts.some((held) => held.t === t)) curve.verdicts.push({ t, verdict });
   },
   goal: (message) => onGoal(message.goal),
-  episodes: (message) => episodes.show(message.episodes),
+  episodes: (message) => episodes.show(message.episodes, !view.isRecorded),
   health: (message) => showHealth(message.health),
   record: showRecord,
   model({ model, message }) {

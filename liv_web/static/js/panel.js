@@ -19,12 +19,12 @@ function timeSplits(view, width, from, to) {
   return splits;
 }
 
-/** A time beside the reference, as "−20 s" or "−2 min". */
-export function timeLabel(view, time) {
+/** A time beside the reference, as "−20 s" or "−2 min"; `digits` after the point at most. */
+export function timeLabel(view, time, digits = 2) {
   const seconds = time - view.reference;
   if (Math.abs(seconds) < 1e-3) return view.isRecorded ? "0 s" : "now";
   const [size, unit] = Math.abs(seconds) >= 60 && Math.abs(seconds % 60) < 1e-3 ? [60, "min"] : [1, "s"];
-  return `${seconds < 0 ? "−" : ""}${Number(Math.abs(seconds / size).toFixed(2))} ${unit}`;
+  return `${seconds < 0 ? "−" : ""}${Number(Math.abs(seconds / size).toFixed(digits))} ${unit}`;
 }
 
 function axes({ view, hasTimes, ySplits, yLabel }) {
@@ -65,7 +65,7 @@ export function makePanel(place, options) {
       legend: { show: false },
       cursor: {
         sync: { key: "liv", setSeries: false },
-        drag: { x: !view.isRecorded, y: false, setScale: false, dist: 8 },
+        drag: { x: true, y: false, setScale: false, dist: 8 },
         y: false,
         points: { size: 8, fill: () => colours.card, stroke: () => colours.curve, width: 2 },
       },

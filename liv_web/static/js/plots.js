@@ -10,7 +10,7 @@ import { fixed, percent } from "./text.js";
 
 const LEAST_SPAN = 0.3; // of the value axis: less would show noise large
 const LEAST_REWARD = 0.02;
-const MARKS = { success: ["succeeded", "✓"], failure: ["regressing", "✗"], discard: ["idle", "–"] };
+const MARKS = { success: ["progressing", "✓"], failure: ["regressing", "✗"], discard: ["idle", "–"] };
 export const MOST_LINES = 8;
 
 export class Plots {

@@ -16,7 +16,7 @@ export function showReadout(curve, time, view, isPointed) {
   setText(tile, state);
   tile.dataset.state = state;
   showText(byId("r-why"), short(now.message ?? "", 80));
-  setText(byId("r-when"), isPointed ? timeLabel(view, time) : view.isPaused && !view.isRecorded ? "paused" : "");
+  setText(byId("r-when"), isPointed ? timeLabel(view, time, 1) : view.isPaused && !view.isRecorded ? "paused" : "");
   const bar = byId("stage-progress");
   bar.hidden = !isNumber(now.progress);
   bar.firstElementChild.style.width = `${100 * (now.progress ?? 0)}%`;
