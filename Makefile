@@ -3,7 +3,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env train-env build demo test test-full lint fix bench gpu-check fuzz faults soak bench-training results bundle clean
+.PHONY: help env train-env build demo test test-full lint fix bench gpu-check fuzz faults soak bench-training results uses bundle clean
 
 PYTHON ?= python3
 # How the simulator draws without a screen: osmesa (on the CPU), or egl.
@@ -67,6 +67,10 @@ bench-training: train-env ## the speed of training: samples beside JPEG files, m
 
 results: train-env ## the paper's comparisons, small, into docs/results.md; goes on after a stop (QUICK=1 RESULTS=folder)
 	@scripts/run python3 -m training.results $(RESULTS) $(if $(QUICK),--quick) $(ARGS)
+
+uses: train-env ## imitation on LIV's embeddings, planning with its values, into docs/uses.md; goes on after a stop (QUICK=1 SIZE=small USES=folder)
+	@scripts/run python3 -m training.uses $(USES) $(if $(QUICK),--quick) $(if $(SIZE),--size $(SIZE)) \
+		$(if $(RESULTS),--results $(RESULTS)) $(ARGS)
 
 bundle: train-env ## the shipped bundle from nothing: simulate, train, export; a few hours on two cores, in pieces
 	@scripts/run scripts/bundle

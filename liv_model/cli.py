@@ -31,6 +31,9 @@ COMMANDS = {
     "evaluate": ("training.evaluate", "measure how good a bundle's rewards are on held-out episodes"),
     "finetune": ("training.finetune", "a better bundle from the robot's own bags, judged against the one before"),
     "deploy": ("liv_ros.deploy", "take a bundle into use on the running robot, or go back to the one before"),
+    "imitate": ("training.imitate", "clone scripted policies on a frozen representation, and count successes"),
+    "plan": ("training.plan", "plan in the simulator with the value of the rendered picture as the only objective"),
+    "uses": ("training.uses.command", "imitation and planning, small: writes docs/uses.md"),
     "results": ("training.results.command", "the paper's comparisons, small: writes docs/results.md"),
 }
 

@@ -61,16 +61,16 @@ def load(folder: str | Path | None = None, *, backend: str = "auto", threads: in
 class LivReward(gymnasium.Wrapper):
     """Adds LIV's view of every step to ``info``, or gives its reward instead of the environment's.
 
-    ``info`` has ``liv_value`` (float, S in [-1, 1]), ``liv_reward`` (float, value minus the value of the step before; 0
-    after ``reset``, so rewards sum to the value now minus that at the reset), ``liv_progress`` (float in [0, 1]; NaN when
-    the goal is not calibrated) and ``liv_embedding`` (float32 (D,), unit norm). Each step renders once: ``render``
-    gives that same picture again.
+    ``info`` has ``liv_value`` (float, S in [-1, 1]), ``liv_reward`` (float, value minus the value of the step before;
+    0 after ``reset``, so rewards sum to the value now minus that at the reset), ``liv_progress`` (float in [0, 1]; NaN
+    when the goal is not calibrated) and ``liv_embedding`` (float32 (D,), unit norm). Each step renders once:
+    ``render`` gives that same picture again.
 
     Args:
         env: made with ``render_mode="rgb_array"``.
         model: from :func:`load`; it can serve many environments.
-        goal: an instruction, a picture of the wanted state (uint8 (H, W, 3) RGB, of the shape of what ``env`` renders), or a
-            :class:`~liv_model.goal.Goal`.
+        goal: an instruction, a picture of the wanted state (uint8 (H, W, 3) RGB, of the shape of what ``env`` renders),
+            or a :class:`~liv_model.goal.Goal`.
         replace: whether ``step`` returns LIV's reward.
 
     Raises:
@@ -118,7 +118,7 @@ class LivReward(gymnasium.Wrapper):
 class LivVectorReward(VectorWrapper):
     """:class:`LivReward` for vectorised environments: all their pictures are encoded as one batch.
 
-    ``infos`` has the same keys, arrays of one row per environment, and their masks (``_liv_value`` and so on, all True).
+    ``infos`` has the same keys, arrays of one row per environment, and their masks (``_liv_value`` and so on, True).
     An environment that ended begins its next episode with the step after, as ``AutoresetMode.NEXT_STEP`` does, or when
     ``reset`` is called with its place in ``options={"reset_mask": ...}``.
 
@@ -131,7 +131,8 @@ class LivVectorReward(VectorWrapper):
     Raises:
         ConfigError: it does not render pictures, or begins the next episode within the step that ends one
             (``AutoresetMode.SAME_STEP``): the picture of the end cannot be had then.
-        GoalError, ImageError, ActionError: as for :class:`LivReward`; or the number of goals is not that of the environments.
+        GoalError, ImageError, ActionError: as for :class:`LivReward`; or there are more or fewer goals than
+            environments.
     """
 
     def __init__(

@@ -165,7 +165,7 @@ class Scene:
 
         model, data = self._env.model, self._env.data
         scale = 2 if max(height, width) <= 256 else 1
-        _prepare(model, fine=scale == 1, marker=self.words.marker)
+        prepare(model, fine=scale == 1, marker=self.words.marker)
         frames = np.empty((len(steps), height, width, 3), np.uint8)
         model.vis.global_.offheight, model.vis.global_.offwidth = height * scale, width * scale
         with view.set_up(model) as camera, mujoco.Renderer(model, height * scale, width * scale) as renderer:
@@ -180,7 +180,7 @@ class Scene:
         return frames
 
 
-def _prepare(model: Any, fine: bool, marker: bool) -> None:
+def prepare(model: Any, fine: bool, marker: bool) -> None:
     """Set up the quality of the pictures and the markers of a MuJoCo model."""
     # Measured with OSMesa at 224 px: 4096 px shadows cost twice the frame, multisampling as much again.
     model.vis.quality.shadowsize = 4096 if fine else 1024

@@ -8,8 +8,9 @@ import warnings
 import numpy as np
 import pytest
 
-gymnasium = pytest.importorskip("gymnasium")
+pytest.importorskip("gymnasium")
 
+import gymnasium
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
@@ -202,7 +203,7 @@ def test_an_environment_without_pictures_is_refused(model):
 
 def test_a_goal_of_another_shape_is_refused(model):
     env = LivReward(Bars(), model, np.zeros((WIDTH, HEIGHT, 3), np.uint8))
-    with pytest.raises(ImageError, match="goal picture.*32x24.*24x32"):
+    with pytest.raises(ImageError, match=r"goal picture.*32x24.*24x32"):
         env.reset()
     half = LivReward(Bars(), model, np.zeros((HEIGHT // 2, WIDTH // 2, 3), np.uint8))
     half.reset()

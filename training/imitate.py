@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``liv imitate``: clone the scripted policies on top of a frozen representation, and count how often that succeeds.
+
+One policy for all tasks: the embedding of the picture, that of the instruction, and what the arm feels go into a small
+network, as in the LIV paper (Ma et al., ICML 2023, section 5.2). It is judged in scenes that no demonstration was made
+in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from liv_model.errors import ConfigError
+from training.imitate_demos import REPEAT, STEPS, Demonstrations, demonstrate
+from training.imitate_policy import Policy, clone, inputs_of
+from training.live_scene import LiveScene
+from training.representation import Representation, open_representation
+from training.scene import load_simulator
+from training.tasks import select_tasks
+from training.tasks import task as find_task
+
+STATE = "state"
+TEST_SEED = 100_000  # where the seeds of the test scenes begin
+_SMALLEST = 32  # side of pictures that nobody looks at, pixels
+
+EXAMPLES = """examples:
+  liv imitate --encoder models/metaworld --tasks drawer-close,window-close --demonstrations 10 --scenes 5
+  liv imitate --encoder runs/clip --tasks door-open,door-close --demonstrations 50 --data demos --policy policy.npz
+  liv imitate --encoder state --tasks drawer-open --demonstrations 10      the true state: what can be had at most
+
+Demonstrations are simulated where --data does not have them yet (MUJOCO_GL=osmesa, or egl with a GPU).
+"""
+
+
+@dataclass(frozen=True)
+class Eye:
+    """What a policy acts on: an encoder's view of the scene, or the true state."""
+
+    representation: Representation | None
+
+    @property
+    def size(self) -> int:
+        """Side of the pictures, pixels."""
+        return self.representation.size if self.representation else _SMALLEST
+
+    def wanted(self, texts: Sequence[str]) -> np.ndarray:
+        """The goals of the policy, float32 (G, D): embeddings; for the true state, which of them it is."""
+        if self.representation is None:
+            return np.eye(len(texts), dtype=np.float32)
+        return self.representation.encoder.encode_texts(list(texts))
+
+    def seen(self, demonstrations: Demonstrations) -> np.ndarray:
+        """Of every decision, float32 (T, D)."""
+        if self.representation is None:
+            return demonstrations.observed
+        return self.representation.encoder.encode_images(demonstrations.frames)
+
+    def look(self, scene: LiveScene) -> np.ndarray:
+        """Of the scene as it is now, float32 (D,)."""
+        if self.representation is None:
+            return scene.observation.astype(np.float32)
+        return self.representation.encoder.encode_images(scene.picture()[None])[0]
+
+
+def follow(policy: Policy, eye: Eye, goal: np.ndarray, scene: LiveScene) -> int | None:
+    """Let a policy act until the task is done; the control steps it took, None if it was not done in time.
+
+    Args:
+        policy: cloned on this eye.
+        eye: what it acts on.
+        goal: float32 (D,), of the instruction.
+        scene: at its beginning.
+    """
+    for decision in range(STEPS // REPEAT):
+        if scene.act(policy.act(inputs_of(eye.look(scene), goal, scene.felt)), REPEAT):
+            return (decision + 1) * REPEAT
+    return None
+
+
+def imitate(
+    eye: Eye, tasks: Sequence[str], demonstrations: dict[str, Demonstrations], *, seed: int, steps: int
+) -> tuple[Policy, np.ndarray]:
+    """One policy for all tasks, and the goals (G, D) in the order of ``tasks``."""
+    goals = eye.wanted([find_task(task).text for task in tasks])
+    inputs = [inputs_of(eye.seen(demonstrations[t]), goals[i], demonstrations[t].felt) for i, t in enumerate(tasks)]
+    actions = [demonstrations[task].wanted for task in tasks]
+    return clone(np.concatenate(inputs), np.concatenate(actions), seed=seed, steps=steps), goals
+
+
+def judge(
+    eye: Eye, policy: Policy, goals: np.ndarray, tasks: Sequence[str], scenes: Sequence[int]
+) -> dict[str, list[int | None]]:
+    """Task to the control steps that each scene took, None for a failure."""
+    found: dict[str, list[int | None]] = {}
+    for task, goal in zip(tasks, goals, strict=True):
+        found[task] = []
+        for seed in scenes:
+            with LiveScene(task, seed, eye.size) as scene:
+                found[task].append(follow(policy, eye, goal, scene))
+    return found
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line."""
+    arguments = _parser().parse_args(argv)
+    for name in ("demonstrations", "scenes", "train_steps"):
+        if getattr(arguments, name) < 1:
+            raise ConfigError("--" + name.replace("_", "-"), expected="1 or more", got=getattr(arguments, name))
+    tasks = [words.name for words in select_tasks(arguments.tasks)]
+    load_simulator()
+    eye = Eye(None if arguments.encoder == STATE else open_representation(arguments.encoder, seed=arguments.seed))
+    began = time.monotonic()
+    demonstrations = {task: _demonstrations(arguments, task, eye.size) for task in tasks}
+    policy, goals = imitate(eye, tasks, demonstrations, seed=arguments.seed, steps=arguments.train_steps)
+    if arguments.policy:
+        policy.save(arguments.policy)
+    scenes = range(TEST_SEED, TEST_SEED + arguments.scenes)
+    taken = judge(eye, policy, goals, tasks, scenes)
+    summary = {
+        "encoder": arguments.encoder,
+        "demonstrations": arguments.demonstrations,
+        "seed": arguments.seed,
+        "scenes": list(scenes),
+        "success": {task: [steps is not None for steps in found] for task, found in taken.items()},
+        "steps": taken,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    _tell(summary, arguments)
+    return 0
+
+
+def _demonstrations(arguments: argparse.Namespace, task: str, size: int) -> Demonstrations:
+    """From the data folder, where they are or are put."""
+    count = arguments.demonstrations
+    if arguments.data is None:
+        return demonstrate(task, count, size)
+    file = arguments.data / f"{task}.npz"
+    if not file.exists():
+        demonstrate(task, count, size).save(file)
+    found = Demonstrations.load(file).first(count)
+    if arguments.encoder != STATE and found.frames.shape[1] != size:
+        raise ConfigError(str(file), expected=f"frames of {size} pixels", got=found.frames.shape[1])
+    return found
+
+
+def _tell(summary: dict, arguments: argparse.Namespace) -> None:
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        draft = arguments.out.with_suffix(".part")
+        draft.write_text(json.dumps(summary, indent=1) + "\n")
+        os.replace(draft, arguments.out)
+    if arguments.json:
+        print(json.dumps(summary, indent=2))
+        return
+    for task, found in summary["success"].items():
+        print(f"{task:<24} {sum(found):3d} of {len(found)}")
+    rates = [np.mean(found) for found in summary["success"].values()]
+    print(f"{'mean':<24} {100 * np.mean(rates):.1f} %")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="liv imitate",
+        description="Behaviour cloning on a frozen representation, judged in the simulator.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    what = f"a bundle, a run folder, random:RUN, or {STATE} for the true state"
+    add("--encoder", required=True, metavar="NAME", help=what)
+    words = {"type": lambda text: [word.strip() for word in text.split(",") if word.strip()], "metavar": "NAME,NAME"}
+    add("--tasks", required=True, help="unversioned Meta-World names; one policy for all", **words)
+    add("--demonstrations", type=int, default=10, metavar="N", help="of each task (default: 10)")
+    add("--seed", type=int, default=0, help="of the policy's weights and batches (default: 0)")
+    add("--scenes", type=int, default=10, metavar="N", help="unseen scenes of each task to judge in (default: 10)")
+    add("--train-steps", type=int, default=3000, metavar="N", help="of the optimizer (default: 3000)")
+    add("--data", type=Path, metavar="FOLDER", help="demonstrations, TASK.npz each; made where they are missing")
+    add("--policy", type=Path, metavar="FILE", help="keep the policy, .npz")
+    add("-o", "--out", type=Path, metavar="FILE", help="write what was found as JSON")
+    add("--json", action="store_true", help="print it as JSON")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

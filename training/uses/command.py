@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``liv uses``, ``make uses``: run both studies, or go on with them, and write the document."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from liv_model.errors import ConfigError
+from training.results import command as results
+from training.results.command import PLAN, WALL, Status
+from training.results.plan import ROOT
+from training.results.work import work
+from training.uses.pieces import cut, networks
+from training.uses.plan import PLANS, Plan
+
+_EPILOG = """examples:
+  make uses                             about four hours of two cores; call it again after a stop, it goes on
+  make uses SIZE=small                  an hour: fewer scenes and seeds, a smaller search
+  make uses QUICK=1                     every step in ten minutes; its figures mean nothing
+  make uses USES=runs/mine RESULTS=runs/results ARGS="--workers 1"
+
+The networks that are compared are those of `make results`; what is there already is not trained again.
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run ``liv uses``."""
+    arguments = _parser().parse_args(argv)
+    if arguments.workers < 1:
+        raise ConfigError("--workers", expected="1 or more", got=arguments.workers)
+    name = "quick" if arguments.quick else arguments.size
+    plan = PLANS[name]
+    ending = "" if name == "full" else f"-{name}"
+    folder = Path(os.path.relpath(arguments.folder or ROOT / "runs" / f"uses{ending}"))
+    default = "results-quick" if name == "quick" else "results"
+    trained = Path(os.path.relpath(arguments.results or ROOT / "runs" / default))
+    page = arguments.document or (folder / "uses.md" if name == "quick" else ROOT / "docs" / "uses.md")
+    keep_plan(plan, folder)
+    if not arguments.only_document:
+        _work(plan, folder, trained, arguments.workers)
+    _write(plan, name, folder, trained, page)
+    print(page)
+    return 0
+
+
+def _work(plan: Plan, folder: Path, trained: Path, workers: int) -> None:
+    results.keep_plan(plan.results, trained)
+    for pieces, where in ((networks(plan, trained), trained), (cut(plan, folder, trained), folder)):
+        status = Status(where / WALL)
+        work(pieces, where, workers=workers, progress=status.show)
+        status.end()
+
+
+def _write(plan: Plan, name: str, folder: Path, trained: Path, page: Path) -> None:
+    from training.uses.document import document
+    from training.uses.findings import Findings
+    from training.uses.provenance import provenance
+
+    pieces = cut(plan, folder, trained)
+    made = provenance(plan, name, folder, pieces, results.wall_s(folder / WALL))
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(document(Findings(plan, folder), page.parent, made), encoding="utf-8")
+
+
+def keep_plan(plan: Plan, folder: Path) -> None:
+    """Write down what a folder is for; ConfigError if it is for another plan, whose pieces would be mixed in."""
+    path, text = folder / PLAN, json.dumps(plan.to_dict(), indent=1) + "\n"
+    if path.is_file() and path.read_text() != text:
+        raise ConfigError(
+            f"folder of uses {folder}",
+            expected="pieces of this plan",
+            got=f"those of another one ({path})",
+            remedy="name another folder with USES=..., or delete this one",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="liv uses",
+        description="What LIV is for, measured: imitation on its embeddings, planning with its values; docs/uses.md.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("folder", type=Path, nargs="?", help="of all that is measured (default: runs/uses)")
+    add("--results", type=Path, metavar="FOLDER", help="of `make results`, for its networks (default: runs/results)")
+    add("--workers", type=int, default=2, metavar="N", help="pieces at a time, a thread each (2)")
+    add("--size", choices=tuple(PLANS), default="full", help="of the studies (default: full)")
+    add("--quick", action="store_true", help="the same as --size quick; the document goes beside the figures")
+    add("--document", type=Path, metavar="FILE", help="where to write (default: docs/uses.md)")
+    add("--only-document", action="store_true", help="write it from what is there, and say what is missing")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Success rates of both studies, read back from the files that the pieces left, with intervals; gaps are told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from liv_model.metrics import Estimate
+from training.plan import read_rows
+from training.results.compare import AGREES, DISAGREES, OPEN
+from training.uses.pieces import imitation_file, planning_file
+from training.uses.plan import Plan, Row
+
+DRAWS = 10_000
+
+
+def estimate(values: np.ndarray, *, draws: int = DRAWS, seed: int = 0) -> Estimate:
+    """Mean with a 95 % percentile bootstrap: seeds, scenes and tasks are drawn again, crosswise.
+
+    The interval is of the mean over other seeds, scenes and tasks of this kind; with so few of each it is rather too
+    narrow than too wide.
+
+    Args:
+        values: (seeds, scenes, tasks).
+        draws: bootstrap samples.
+        seed: of those draws.
+    """
+    rng = np.random.default_rng(seed)
+    of_seeds, of_scenes, of_tasks = (rng.multinomial(k, [1 / k] * k, draws) / k for k in values.shape)
+    means = np.einsum("ds,dc,dt,sct->d", of_seeds, of_scenes, of_tasks, values.astype(np.float64), optimize=True)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return Estimate(float(values.mean()), float(low), float(high), values.size)
+
+
+def verdict(difference: Estimate) -> str:
+    """``agrees`` where the interval of what is claimed to be better is above 0, ``disagrees`` below, else ``open``."""
+    if difference.low > 0:
+        return AGREES
+    return DISAGREES if difference.high < 0 else OPEN
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What planning took.
+
+    Attributes:
+        pictures: rendered.
+        per_second: of acting out and rendering in one process; NaN where nothing was rendered.
+        per_episode_s: by the clock.
+    """
+
+    pictures: int
+    per_second: float
+    per_episode_s: float
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything measured so far.
+
+    Attributes:
+        plan: what was compared.
+        folder: of the results.
+    """
+
+    plan: Plan
+    folder: Path
+
+    @cached_property
+    def imitation_seeds(self) -> tuple[int, ...]:
+        """Seeds that every row of the first study, but for the shipped bundle, has a policy of for each number."""
+        counts = self.plan.demonstrations
+        rows = [row for row in self.plan.imitation if row.name != "shipped"]
+        return tuple(
+            seed
+            for seed in self.plan.seeds
+            if all(imitation_file(self.folder, row, count, seed).is_file() for row in rows for count in counts)
+        )
+
+    @cached_property
+    def planning_scenes(self) -> tuple[int, ...]:
+        """Numbers of the scenes that every row of the second study, but for the shipped bundle, was planned in."""
+        rows = [row for row in self.plan.planning if row.name != "shipped"]
+        return tuple(s for s in range(self.plan.plan_scenes) if all(self._is_planned(row, s) for row in rows))
+
+    def imitation_rows(self) -> list[Row]:
+        """Rows that there are figures of."""
+        return [
+            row
+            for row in self.plan.imitation
+            if self.imitation_seeds
+            and all(
+                imitation_file(self.folder, row, count, seed).is_file()
+                for count in self.plan.demonstrations
+                for seed in self.imitation_seeds
+            )
+        ]
+
+    def planning_rows(self) -> list[Row]:
+        """Likewise."""
+        scenes = self.planning_scenes
+        return [row for row in self.plan.planning if scenes and all(self._is_planned(row, s) for s in scenes)]
+
+    def imitated(self, row: Row, count: int) -> np.ndarray:
+        """Whether the task was done, bool (seeds, scenes, tasks)."""
+        found = []
+        for seed in self.imitation_seeds:
+            success = json.loads(imitation_file(self.folder, row, count, seed).read_text())["success"]
+            found.append(np.array([success[task] for task in self.plan.tasks]).T)
+        return np.array(found)
+
+    def planned(self, row: Row) -> np.ndarray:
+        """Whether the task was done, bool (1, scenes, tasks)."""
+        return np.array([[[step is not None for step in self._steps(row, s)] for s in self.planning_scenes]])
+
+    def cost(self, rows: Sequence[Row]) -> Cost:
+        """Of planning with these objectives."""
+        found = [e for row in rows for s in self.planning_scenes for e in self._episodes(row, s).values()]
+        pictures, rollout_s = (sum(e[name] for e in found) for name in ("pictures", "rollout_s"))
+        wall_s = sum(e["wall_s"] for e in found) / len(found)
+        return Cost(pictures, pictures / rollout_s if pictures else float("nan"), wall_s)
+
+    def missing(self) -> list[str]:
+        """What of the plan is not there yet, in words."""
+        plan, lines = self.plan, []
+        if len(self.imitation_seeds) < len(plan.seeds):
+            lines.append(f"imitation: {len(self.imitation_seeds)} of {len(plan.seeds)} seeds are complete")
+        if len(self.planning_scenes) < plan.plan_scenes:
+            lines.append(
+                f"planning: {len(self.planning_scenes)} of {plan.plan_scenes} scenes of each task are complete"
+            )
+        for what, wanted, there in (
+            ("imitation", plan.imitation, self.imitation_rows()),
+            ("planning", plan.planning, self.planning_rows()),
+        ):
+            lines += [f"{what}: {row.label}" for row in wanted if row not in there and there]
+        return lines
+
+    def _is_planned(self, row: Row, scene: int) -> bool:
+        return len(self._episodes(row, scene)) == len(self.plan.new_tasks)
+
+    def _steps(self, row: Row, scene: int) -> list[int | None]:
+        episodes = self._episodes(row, scene)
+        return [episodes[task]["success_step"] for task in self.plan.new_tasks]
+
+    def _episodes(self, row: Row, scene: int) -> dict[str, dict]:
+        return {e["task"]: e for e in read_rows(planning_file(self.folder, row, scene))}

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the paper says of both uses (Ma et al., ICML 2023, arXiv 2306.00958), as claims about pairs of our rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from training.uses.plan import Row
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One row is better than another.
+
+    Attributes:
+        says: what the paper says.
+        numbers: the paper's success rates, per cent.
+        better: name of the row that is claimed to be better.
+        worse: name of the other.
+    """
+
+    says: str
+    numbers: str
+    better: str
+    worse: str
+
+
+IMITATION = (
+    Claim(
+        "LIV is a better representation to imitate on than others.",
+        "30.6 (LIV) against 19.4 to 24.2 (the others), MetaWorld",
+        "liv",
+        "random",
+    ),
+    Claim(
+        "LIV is better than a contrastive objective alone.",
+        "fine-tuned: 35.8 against 21.4, MetaWorld (Table 7)",
+        "liv",
+        "infonce",
+    ),
+    Claim(
+        "LIV is better than value learning with image goals alone.",
+        "fine-tuned: 35.8 against 20.3, MetaWorld (Table 7)",
+        "liv",
+        "vip-image",
+    ),
+)
+PLANNING = (
+    Claim("Fine-tuning on a few episodes makes a better reward.", "55.2 against 29.7 zero-shot", "liv-tuned", "liv"),
+    Claim(
+        "LIV is a better zero-shot reward than a contrastive model.",
+        "29.7 against 18.2 (CLIP)",
+        "liv",
+        "infonce",
+    ),
+    Claim(
+        "Fine-tuned with LIV is better than fine-tuned with InfoNCE.",
+        "45.3 against 30.7, from CLIP (Table 1)",
+        "liv-tuned",
+        "infonce-tuned",
+    ),
+    Claim(
+        "A wrong instruction gets the task done less often: the reward listens.",
+        "Table 12; a language-blind reward does not care",
+        "liv-tuned",
+        "wrong",
+    ),
+)
+
+
+def row(rows: list[Row], name: str) -> Row | None:
+    """The row of this name, None where there is none."""
+    return next((r for r in rows if r.name == name), None)

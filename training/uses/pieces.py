@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Both studies in pieces of a minute or a few, each a command of its own; the networks come from ``make results``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from liv_model.bundle import Bundle
+from training.representation import RANDOM
+from training.results import pieces as results
+from training.results.pieces import Piece
+from training.results.plan import ROOT
+from training.uses.plan import SHIPPED, Plan, Row
+
+_LIV = "liv_model.cli"
+_PICTURE_S = 0.04  # to render one of 64 px on a core, about
+
+
+def networks(plan: Plan, folder: Path) -> list[Piece]:
+    """The pieces of ``make results`` that make the networks of this plan, in its own folder."""
+    rows = [row for row in (*plan.imitation, *plan.planning) if row.arm]
+    wanted = {"simulate-train", "simulate-new", f"subset-{plan.shots}"}
+    for row in rows:
+        for seed in plan.seeds:
+            wanted.add(f"pretrain-{results.run_folder(folder, row.arm, seed).name}")
+            if row.is_tuned:
+                wanted.add(f"finetune-{results.run_folder(folder, row.arm, seed, plan.shots).name}")
+    return [piece for piece in results.cut(plan.results, folder) if piece.name in wanted]
+
+
+def cut(plan: Plan, folder: Path, trained: Path) -> list[Piece]:
+    """All pieces of both studies in the order they are best made: after a stop, both are there in part.
+
+    Args:
+        plan: what is compared.
+        folder: of the results.
+        trained: folder of ``make results`` with the networks.
+    """
+    imitation, planning = _imitation(plan, folder, trained), _planning(plan, folder, trained)
+    share = len(imitation) / max(1, len(planning))
+    order = [(n, 0, p) for n, p in enumerate(imitation)] + [(n * share, 1, p) for n, p in enumerate(planning)]
+    return [*_demonstrations(plan, folder), *(piece for _, _, piece in sorted(order, key=lambda entry: entry[:2]))]
+
+
+def encoder_of(plan: Plan, row: Row, seed: int, trained: Path) -> str:
+    """What ``liv imitate`` and ``liv plan`` call it."""
+    if row.arm is None:
+        return row.encoder if row is not SHIPPED else os.path.relpath(ROOT / row.encoder)
+    run = results.run_folder(trained, row.arm, seed, plan.shots if row.is_tuned else 0)
+    return f"{RANDOM}{run}" if row.is_random else str(run)
+
+
+def size_of(plan: Plan, row: Row) -> int:
+    """Side of the pictures that a row looks at."""
+    return Bundle.load(ROOT / row.encoder).image.size if row is SHIPPED else plan.results.pretrain().network.image_size
+
+
+def imitation_file(folder: Path, row: Row, count: int, seed: int) -> Path:
+    """What one policy achieved."""
+    return folder / "imitation" / f"{row.name}-{count}-{seed}.json"
+
+
+def planning_file(folder: Path, row: Row, scene: int) -> Path:
+    """What planning achieved in one scene of every task."""
+    return folder / "planning" / f"{row.name}-{scene}.jsonl"
+
+
+def _demonstrations(plan: Plan, folder: Path) -> list[Piece]:
+    pieces = []
+    for size in dict.fromkeys(size_of(plan, row) for row in plan.imitation):
+        for task in plan.tasks:
+            out, count = _data(folder, size) / f"{task}.npz", max(plan.demonstrations)
+            command = ("training.imitate_demos", task, "--count", str(count), "--size", str(size), "-o", str(out))
+            guess_s = 5 + 30 * count * _PICTURE_S
+            pieces.append(Piece(_demos(size, task), "demonstrate", command, makes=out, guess_s=guess_s))
+    return pieces
+
+
+def _demos(size: int, task: str) -> str:
+    return f"demonstrations-{size}-{task}"
+
+
+def _data(folder: Path, size: int) -> Path:
+    return folder / "demonstrations" / str(size)
+
+
+def _imitation(plan: Plan, folder: Path, trained: Path) -> list[Piece]:
+    pieces = []
+    for seed in plan.seeds:
+        for row in plan.imitation:
+            for count in plan.demonstrations:
+                size, out = size_of(plan, row), imitation_file(folder, row, count, seed)
+                options = {
+                    "encoder": encoder_of(plan, row, seed, trained),
+                    "tasks": ",".join(plan.tasks),
+                    "demonstrations": count,
+                    "seed": seed,
+                    "scenes": plan.scenes,
+                    "train-steps": plan.train_steps,
+                    "data": _data(folder, size),
+                }
+                pieces.append(
+                    Piece(
+                        f"imitate-{out.stem}",
+                        "imitate",
+                        (_LIV, "imitate", *_words(options), "-o", str(out)),
+                        makes=out,
+                        after=tuple(_demos(size, task) for task in plan.tasks),
+                        guess_s=20 + 45 * len(plan.tasks) * plan.scenes * _PICTURE_S,
+                    )
+                )
+    return pieces
+
+
+def _planning(plan: Plan, folder: Path, trained: Path) -> list[Piece]:
+    pieces = []
+    for scene in range(plan.plan_scenes):
+        for row in plan.planning:
+            out = planning_file(folder, row, scene)
+            options = {
+                "objective": encoder_of(plan, row, plan.network_seed(scene), trained),
+                "tasks": ",".join(plan.new_tasks),
+                "instruction": row.instruction,
+                "first-scene": scene,
+                "scenes": 1,
+                "sequences": plan.sequences,
+                "horizon": plan.horizon,
+                "iterations": plan.iterations,
+                "execute": plan.execute,
+                "steps": plan.steps,
+            }
+            searches = plan.steps / plan.execute * len(plan.new_tasks) * 0.7
+            pieces.append(
+                Piece(
+                    f"plan-{out.stem}",
+                    "plan" if row.arm or row is SHIPPED else "plan without pictures",
+                    (_LIV, "plan", *_words(options), "-o", str(out)),
+                    makes=out,
+                    guess_s=10 + searches * plan.sequences * plan.iterations * (_PICTURE_S if row.arm else 0.005),
+                )
+            )
+    return pieces
+
+
+def _words(options: dict[str, object]) -> Sequence[str]:
+    return [word for key, value in options.items() for word in (f"--{key}", str(value))]
