@@ -119,7 +119,7 @@ class LiveScene(Scene):
             model.vis.global_.offheight = model.vis.global_.offwidth = self.size * scale
             self._camera = self._stack.enter_context(self._view.set_up(model))
             self._renderer = self._stack.enter_context(mujoco.Renderer(model, self.size * scale, self.size * scale))
-            mujoco.mj_camlight(model, data)  # the camera was moved; nothing else may change
+            self.restore(self.save())  # where things are, the moved camera too, is computed anew; nothing else changes
         self._renderer.update_scene(data, self._camera)
         picture = self._renderer.render()
         if data.cam_xmat[self._camera].reshape(3, 3)[2, 1] < 0:  # the camera's up points down
