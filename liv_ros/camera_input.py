@@ -100,11 +100,18 @@ class CameraInput:
         """What the model reads of a message: uint8 (S, S, 3); ImageError if it is a bad one."""
         return to_square(to_rgb(message), preprocessing, self._region)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has no region of interest."""
+        return self._region is None
+
     def view(self) -> np.ndarray | None:
         """What this camera sees now, its region alone: uint8 (H, W, 3); None before its first frame."""
-        if self.latest is None:
-            return None
-        rgb = to_rgb(self.latest)
+        return None if self.latest is None else self.view_of(self.latest)
+
+    def view_of(self, message: CameraMessage) -> np.ndarray:
+        """What a message shows, the region alone: uint8 (H, W, 3); ImageError if it is a bad one."""
+        rgb = to_rgb(message)
         return rgb if self._region is None else cut(rgb, self._region)
 
     def _region_parameter(self) -> Region | None:

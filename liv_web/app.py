@@ -28,15 +28,16 @@ HEALTH_EVERY_S = 1.0
 _STATUS = {UnknownError: 404, NotOfferedError: 409, UnavailableError: 503}
 
 
-def make_app(source: Source, access: Access, files: StaticFiles | None = None) -> Guard:
+def make_app(source: Source, access: Access, hub: EventHub | None = None, files: StaticFiles | None = None) -> Guard:
     """The ASGI application of a source.
 
     Args:
         source: a robot or a recording.
         access: who may ask.
+        hub: for its events; None = one is made.
         files: of the page; None = those that ship.
     """
-    hub = EventHub()
+    hub = hub or EventHub()
     source.listen(hub)
     app = FastAPI(
         title="liv_ros teleop page",

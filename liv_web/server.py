@@ -12,6 +12,7 @@ import uvicorn
 from liv_model.errors import ConfigError, LivError
 from liv_web.access import Access, is_loopback, make_access
 from liv_web.app import make_app
+from liv_web.event_hub import EventHub
 from liv_web.source import Source
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8642
@@ -42,7 +43,8 @@ class WebServer:
         except ValueError as error:
             self._socket.close()
             raise ConfigError("token", expected=str(error), got=f"{len(token)} characters") from error
-        self._server = _Server(_config(source, self._access))
+        self._hub = EventHub()
+        self._server = _Server(_config(source, self._access, self._hub))
         self._thread = threading.Thread(target=self._run, name="liv_web", daemon=True)
 
     @property
@@ -61,6 +63,11 @@ class WebServer:
     def port(self) -> int:
         """That it listens on."""
         return self._port
+
+    @property
+    def viewers(self) -> int:
+        """Pages that look."""
+        return self._hub.viewers
 
     def start(self) -> None:
         """Serve from now on; LivError if it does not come up."""
@@ -91,7 +98,7 @@ class _Server(uvicorn.Server):
         self.is_up.set()
 
 
-def _config(source: Source, access: Access) -> uvicorn.Config:
+def _config(source: Source, access: Access, hub: EventHub) -> uvicorn.Config:
     options: dict[str, Any] = {
         "log_level": "warning",
         "access_log": False,  # it would have the token in it
@@ -104,7 +111,7 @@ def _config(source: Source, access: Access) -> uvicorn.Config:
         "timeout_keep_alive": 20,
         "limit_concurrency": 400,
     }
-    return uvicorn.Config(make_app(source, access), http="h11", ws="websockets-sansio", **options)
+    return uvicorn.Config(make_app(source, access, hub), http="h11", ws="websockets-sansio", **options)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -149,6 +149,22 @@ class Abilities(BaseModel):
     models: bool = False
 
 
+class Recording(BaseModel):
+    """Whether a bag is being recorded.
+
+    Attributes:
+        on: whether.
+        folder: of the bag, or of the last one; "" = none yet.
+        free_bytes: of the disk; null where nobody knows.
+        message: what a person should know.
+    """
+
+    on: bool
+    folder: str = ""
+    free_bytes: int | None = None
+    message: Told = ""
+
+
 class Status(BaseModel):
     """What the page shows first.
 
@@ -162,6 +178,7 @@ class Status(BaseModel):
         goal_set: instructions that are scored beside it.
         history: goals in words that were set here, newest first.
         can: what this source can do.
+        record: whether a bag is being recorded; null where none can be.
         duration_s: of a recording.
     """
 
@@ -174,6 +191,7 @@ class Status(BaseModel):
     goal_set: list[str]
     history: list[str]
     can: Abilities
+    record: Recording | None = None
     duration_s: float | None = None
 
 
@@ -196,22 +214,6 @@ class Episode(BaseModel):
     verdict: VerdictName | None = None
     spark: list[Number] = []
     camera: str
-
-
-class Recording(BaseModel):
-    """Whether a bag is being recorded.
-
-    Attributes:
-        on: whether.
-        folder: of the bag, or of the last one; "" = none yet.
-        free_bytes: of the disk; null where nobody knows.
-        message: what a person should know.
-    """
-
-    on: bool
-    folder: str = ""
-    free_bytes: int | None = None
-    message: Told = ""
 
 
 class Model(BaseModel):
