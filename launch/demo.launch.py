@@ -13,6 +13,7 @@ ARGUMENTS = {
     "goal": ("open the door", "goal in words to begin with"),
     "video": (str(SHARE / "examples" / "door_open"), "a video, folder of frames or bag to play as the camera"),
     "overlay": ("true", "whether overlay_node draws pictures for RViz, rqt and Foxglove"),
+    "dashboard": ("true", "whether dashboard_node serves the teleop page"),
 }
 
 

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Live rewards: ros2 launch liv_ros reward.launch.py camera:=/camera/image_raw goal:="open the drawer"."""
 
+import importlib.util
+import time
 import uuid
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
+    LogInfo,
     OpaqueFunction,
     RegisterEventHandler,
     SetEnvironmentVariable,
@@ -36,7 +39,16 @@ ARGUMENTS = {
     "precision": ("", "of its engine: auto | fp32 | fp16 | bf16 | int8 (default: auto)"),
     "monitor": ("true", "whether monitor_node tells task states"),
     "overlay": ("false", "whether overlay_node draws pictures for RViz, rqt and Foxglove"),
-    "record": ("", "folder of a bag to record (default: none)"),
+    "record": ("", "folder of a bag to record, or true: one named by its time in record_folder (default: none)"),
+    "record_folder": ("~/liv_bags", "folder of the bags that record:=true and the page begin"),
+    "dashboard": ("false", "whether dashboard_node serves the teleop page"),
+    "dashboard_host": (
+        "",
+        "address it listens on; on any but this machine's own it asks for a token (default: 127.0.0.1)",
+    ),
+    "dashboard_port": ("", "port it listens on (default: 8642)"),
+    "dashboard_token": ("", "token it asks for (default: LIV_DASHBOARD_TOKEN, else one that it prints at the start)"),
+    "bundles": ("", "folder of bundles that the page offers to take into use (default: none)"),
     "video": ("", "a video, folder of frames or bag to play as the camera (default: none)"),
     "loop": ("false", "whether the video begins again at its end"),
     "autostart": ("true", "whether encoder_node brings itself up; false: something else configures and activates it"),
@@ -46,6 +58,7 @@ ARGUMENTS = {
 }
 ENCODER_PARAMETERS = ("bundle", "backend", "precision", "goal")
 RECORDED = ("embedding", "reward", "task_state")
+PAGE_NEEDS = ("fastapi", "uvicorn", "websockets")
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -70,7 +83,8 @@ def nodes(context: LaunchContext) -> list:
         node("reward_node", given, cameras),
         *([node("monitor_node", given, cameras)] if is_true(given, "monitor") else []),
         *([node("overlay_node", given, {**cameras, **shown, **carried})] if is_true(given, "overlay") else []),
-        *([recorder(given, topics)] if given["record"] else []),
+        *dashboard(given, {**cameras, **shown, **carried}),
+        *([recorder(given, topics)] if given["record"] or is_true(given, "dashboard") else []),
         *([video(given, topics)] if given["video"] else []),
         RegisterEventHandler(OnProcessExit(on_exit=end_on_mistake)),
     ]
@@ -95,11 +109,37 @@ def encoder(given: dict[str, str], cameras: dict) -> LifecycleNode:
     return node("encoder_node", given, {**parameters, **cameras}, LifecycleNode, name="encoder_node")
 
 
+def dashboard(given: dict[str, str], cameras: dict) -> list:
+    """The page; where its packages are not installed, all else runs without it."""
+    if not is_true(given, "dashboard"):
+        return []
+    lacking = [name for name in PAGE_NEEDS if importlib.util.find_spec(name) is None]
+    if lacking:
+        return [LogInfo(msg=f"no dashboard: {', '.join(lacking)} not installed; pip install {' '.join(PAGE_NEEDS)}")]
+    parameters = {name: text(given[name]) for name in ("bundle", "bundles") if given[name]}
+    parameters |= {name: text(given[f"dashboard_{name}"]) for name in ("host", "token") if given[f"dashboard_{name}"]}
+    if given["dashboard_port"]:
+        parameters["port"] = ParameterValue(given["dashboard_port"], value_type=int)
+    return [node("dashboard_node", given, {**parameters, **cameras}, respawn_delay=5.0)]
+
+
 def recorder(given: dict[str, str], topics: dict[str, str]) -> Node:
+    """recorder_node: begins at once with record:=..., else when the page asks for it."""
     names = [topic or DEFAULT_TOPIC for topic in topics.values()]
     outputs = [f"{given['namespace']}/{name}/{what}" for name in topics for what in RECORDED]
     recorded = [*names, *(f"{given['namespace']}/{topic}" for topic in ("active_goal", "verdict")), *outputs]
-    return node("recorder_node", given, {"output": text(given["record"]), "topics": recorded}, respawn=False)
+    parameters = {"topics": recorded, "record_folder": text(given["record_folder"])}
+    if given["record"]:
+        parameters["output"] = text(bag_folder(given))
+        return node("recorder_node", given, parameters, respawn=False)  # the folder is taken then
+    return node("recorder_node", given, parameters)
+
+
+def bag_folder(given: dict[str, str]) -> str:
+    """As given; named by the time where it is only said that there shall be one."""
+    if given["record"].lower() != "true":
+        return given["record"]
+    return str(Path(given["record_folder"]).expanduser() / time.strftime("liv_%Y%m%d_%H%M%S"))
 
 
 def video(given: dict[str, str], topics: dict[str, str]) -> Node:
@@ -119,8 +159,13 @@ def is_true(given: dict[str, str], name: str) -> bool:
 
 
 def end_on_mistake(event: ProcessExited, context: LaunchContext) -> list[Shutdown]:
-    """A node that crashed comes back; one that was given something wrong would only say so again."""
-    return [Shutdown(reason=f"{event.process_name} was given something wrong")] if event.returncode == MISTAKE else []
+    """A node that crashed comes back; one that was given something wrong would only say so again.
+
+    The page is no reason to end the rewards: its port may be free in a while.
+    """
+    if event.returncode != MISTAKE or event.process_name.startswith("dashboard_node"):
+        return []
+    return [Shutdown(reason=f"{event.process_name} was given something wrong")]
 
 
 def node(executable: str, given: dict[str, str], parameters: dict, kind: type = Node, **options) -> Node:

@@ -94,6 +94,7 @@ def describe_nodes(bundle: str, scratch: Path) -> list[NodeInfo]:
     given = {
         "encoder_node": {"bundle": bundle},
         "recorder_node": {"output": str(scratch / "bag"), "topics": ["nothing"]},
+        "dashboard_node": {"port": 0},
         "video_node": {"video": str(shipped("examples/door_open")), "wait_for_subscribers": 1},
     }
     return [_describe(name, given.get(name, {})) for name in ordered]

@@ -45,6 +45,7 @@ ABOUT = {
     "<camera>/overlay": "picture, goal, value curve, progress and state; drawn only while somebody subscribes",
     "/diagnostics": "the node's line, once a second",
     "reset": "begins an episode on every camera",
+    "record": "true begins a new bag in `record_folder`, false finishes the one that is recorded; the message names it",
 }
 
 
