@@ -40,6 +40,13 @@ def _lacks_gpu() -> str | None:
     return nvidia().problem or None
 
 
+def _lacks_browser() -> str | None:
+    from browser.chromium_here import chromium_path
+
+    no_browser = "no Chromium (apt-get install chromium, or LIV_CHROMIUM=its path)"
+    return _lacks_module("playwright", "fastapi", "uvicorn", "websockets") or (None if chromium_path() else no_browser)
+
+
 def _lacks_checkpoint() -> str | None:
     missing = [name for name in ("LIV_CHECKPOINT", "LIV_FRAME") if not os.path.isfile(os.environ.get(name, ""))]
     return f"no file in the environment variable {' and '.join(missing)}" if missing else None
@@ -50,6 +57,7 @@ LACKS: dict[str, Callable[[], str | None]] = {
     "simulation": cache(_lacks_simulation),
     "gpu": cache(_lacks_gpu),
     "launch": cache(lambda: _lacks_module("launch_ros", "ros2cli")),
+    "browser": cache(_lacks_browser),
     "open_clip": cache(lambda: _lacks_module("open_clip")),
     "checkpoint": cache(_lacks_checkpoint),
 }
