@@ -20,7 +20,7 @@ env: ## the environment: .venv with ROS wheels, or .venv-ros where a ROS 2 is so
 build: env ## the ROS package into install/ (no-op when nothing changed)
 	@scripts/build
 
-demo: build ## live rewards for the shipped recording (GOAL="close the drawer" VIDEO=my.mp4)
+demo: build ## live rewards for the shipped recording, then the page (GOAL="close the drawer" VIDEO=my.mp4 ARGS=--no-page)
 	@scripts/run liv demo $${GOAL:+--goal "$$GOAL"} $${VIDEO:+--video "$$VIDEO"} $(ARGS)
 
 train-env: env ## adds what training needs: torch, Meta-World, ONNX (scripts/run liv train --help)

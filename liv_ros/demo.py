@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import shutil
@@ -21,11 +22,15 @@ from liv_ros.fast_dds import use_profile
 RECORDING = "examples/door_open"
 GOAL = "open the door"
 OUTPUTS = {"bag", "log", "reward.png", "summary.json"}
+KEPT = "recorded"  # bags that a person recorded on the demo's page
 
 _EXAMPLES = """examples:
   liv demo
   liv demo --goal "close the drawer" --video my.mp4
   liv demo --video bag/ --topic /camera/image_raw --output scored
+  liv demo --no-page
+
+In a terminal the page over a live graph follows, until Ctrl-C. `liv view demo_out/bag` shows the recording again.
 """
 
 
@@ -41,13 +46,28 @@ def main(argv: list[str] | None = None) -> int:
     # an empty or overlong goal is said here, before anything starts
     Tokenizer.load(bundle.file("tokenizer.json"), bundle.context_length).encode([arguments.goal])
     output = make_output(Path(arguments.output), media.path)
-    run = play(media, arguments.goal, bundle, output, backend=arguments.backend, precision=arguments.precision)
+    engine = {"backend": arguments.backend, "precision": arguments.precision}
+    run = play(media, arguments.goal, bundle, output, **engine)
     summary = report(output, media, run, arguments.goal, bundle)
     if arguments.json:
-        print(json.dumps(summary, indent=2))
+        print(json.dumps(summary, indent=2), flush=True)
     else:
         print(json.dumps(summary, indent=2), f"\nLook at {output}/reward.png", file=sys.stderr)
+    if _wants_page(arguments):
+        from liv_ros.demo_page import serve
+
+        serve(media, arguments.goal, bundle, output, browser=arguments.browser, **engine)
+    elif not arguments.json:
+        print(f"See it in the browser: liv view {output}/bag", file=sys.stderr)
     return 0
+
+
+def _wants_page(arguments: argparse.Namespace) -> bool:
+    """As it was said; else in a terminal, where the page's packages are installed."""
+    if arguments.page is not None:
+        return arguments.page
+    in_terminal = sys.stdin.isatty() and sys.stderr.isatty() and not os.environ.get("CI")
+    return in_terminal and not arguments.json and importlib.util.find_spec("fastapi") is not None
 
 
 def isolate() -> None:
@@ -67,7 +87,7 @@ def make_output(folder: Path, recording: Path) -> Path:
     if recording.resolve().is_relative_to(folder.resolve()):
         raise MediaError(str(folder), expected="a folder that does not hold the recording", got=recording)
     try:
-        found = {path.name: path for path in folder.iterdir()} if folder.exists() else {}
+        found = {path.name: path for path in folder.iterdir() if path.name != KEPT} if folder.exists() else {}
         if found and not (found.keys() <= OUTPUTS and (folder / "log" / "encoder_node.log").is_file()):
             foreign = ", ".join(sorted(found.keys() - OUTPUTS)[:3]) or "files that are not a demo's"
             raise MediaError(str(folder), expected="a new folder, or one of an earlier demo", got=foreign)
@@ -94,6 +114,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--precision", default="auto", choices=PRECISIONS, help="of its engine (default: auto)")
     parser.add_argument("-o", "--output", default="demo_out", help="folder to write into (default: demo_out)")
     parser.add_argument("--json", action="store_true", help="print the summary on standard output")
+    parser.add_argument(
+        "--page", action=argparse.BooleanOptionalAction, default=None, help="serve the page afterwards, until Ctrl-C"
+    )
+    parser.add_argument("--browser", action="store_true", help="open it in a browser")
     return parser
 
 

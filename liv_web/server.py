@@ -114,6 +114,15 @@ def _config(source: Source, access: Access, hub: EventHub) -> uvicorn.Config:
     return uvicorn.Config(make_app(source, access, hub), http="h11", ws="websockets-sansio", **options)
 
 
+def is_free(port: int, host: str = DEFAULT_HOST) -> bool:
+    """Whether a port can be listened on."""
+    try:
+        _listen(host, port).close()
+    except ConfigError:
+        return False
+    return True
+
+
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -121,6 +130,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host.strip("[]"), port))
+            listening.listen()  # only that says, of two servers, that the port is taken
         except BaseException:
             listening.close()
             raise
