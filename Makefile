@@ -3,7 +3,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env train-env build demo test test-full lint fix bench gpu-check fuzz faults soak bench-training results uses bundle clean
+.PHONY: help env train-env build demo test test-full lint fix bench gpu-check fuzz faults soak bench-training results uses live bundle clean
 
 PYTHON ?= python3
 # How the simulator draws without a screen: osmesa (on the CPU), or egl.
@@ -72,8 +72,11 @@ uses: train-env ## imitation on LIV's embeddings, planning with its values, into
 	@scripts/run python3 -m training.uses $(USES) $(if $(QUICK),--quick) $(if $(SIZE),--size $(SIZE)) \
 		$(if $(RESULTS),--results $(RESULTS)) $(ARGS)
 
+live: build train-env ## a cloned policy acts through ROS on a simulated arm, into live_out/ (ARGS="--task door-close")
+	@scripts/run python3 -m examples.live_policy.run $(ARGS)
+
 bundle: train-env ## the shipped bundle from nothing: simulate, train, export; a few hours on two cores, in pieces
 	@scripts/run scripts/bundle
 
 clean: ## removes environments, builds and the demo's output
-	rm -rf .venv .venv-ros .venv-lint build install log demo_out
+	rm -rf .venv .venv-ros .venv-lint build install log demo_out live_out

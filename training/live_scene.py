@@ -43,6 +43,7 @@ class LiveScene(Scene):
         seed: what the places of the objects are drawn from.
         size: side of the pictures, pixels.
         view: how it is looked at (default: the default camera, in the scene's own light).
+        supersample: whether small pictures are rendered at twice the size and halved, as those of recordings are.
 
     Attributes:
         succeeded: whether the task was done after the last step.
@@ -50,9 +51,10 @@ class LiveScene(Scene):
         rendered: how many pictures were taken.
     """
 
-    def __init__(self, task: str, seed: int, size: int, view: View | None = None):
+    def __init__(self, task: str, seed: int, size: int, view: View | None = None, *, supersample: bool = True):
         super().__init__(task, seed)
         self.size, self.rendered = size, 0
+        self._scale = 2 if supersample and size <= 256 else 1
         self.succeeded, self.reward = False, 0.0
         self._view = view or View.plain()
         self._stack = ExitStack()
@@ -112,13 +114,12 @@ class LiveScene(Scene):
         import mujoco
 
         model, data = self._env.model, self._env.data
-        fine = self.size > 256
-        scale = 1 if fine else 2
         if self._renderer is None:
-            prepare(model, fine=fine, marker=self.words.marker)
-            model.vis.global_.offheight = model.vis.global_.offwidth = self.size * scale
+            side = self.size * self._scale
+            prepare(model, fine=self.size > 256, marker=self.words.marker)
+            model.vis.global_.offheight = model.vis.global_.offwidth = side
             self._camera = self._stack.enter_context(self._view.set_up(model))
-            self._renderer = self._stack.enter_context(mujoco.Renderer(model, self.size * scale, self.size * scale))
+            self._renderer = self._stack.enter_context(mujoco.Renderer(model, side, side))
             self.restore(self.save())  # where things are, the moved camera too, is computed anew; nothing else changes
         self._renderer.update_scene(data, self._camera)
         picture = self._renderer.render()

@@ -191,7 +191,7 @@ def _why(plan: Plan) -> list[str]:
         "planning on others. *Zero-shot* here is therefore nearer than the paper's.",
         "- The InfoNCE and VIP rows are trained from scratch on the same episodes as LIV; the paper compares with "
         "CLIP, R3M, VIP and others as they were released.",
-        "- A policy feels its own hand's place, from which much of a motion follows whatever the picture shows, and the "
+        "- A policy feels its own hand's place, from which much of a motion follows whatever the picture shows, and "
         "features of a random network tell scenes apart too. Both can narrow the differences between representations.",
         f"- Networks trained for {plan.results.pretrain().steps} steps: who is ahead after so many, not in the end.",
         "",

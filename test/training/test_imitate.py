@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cloning: demonstrations that are kept and read back, a policy that learns, and the whole way on the true state."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from liv_model.errors import ConfigError, DataError
+from training.imitate import Eye, imitate, main
+from training.imitate_demos import Demonstrations, demonstrate
+from training.imitate_policy import Policy, clone, inputs_of
+from training.representation import open_representation
+
+
+def demonstrations(lengths, size=8, seed=0):
+    rng, total = np.random.default_rng(seed), sum(lengths)
+    return Demonstrations(
+        frames=rng.integers(0, 256, (total, size, size, 3), dtype=np.uint8),
+        felt=rng.normal(size=(total, 4)).astype(np.float32),
+        observed=rng.normal(size=(total, 39)).astype(np.float32),
+        wanted=rng.uniform(-1, 1, (total, 4)).astype(np.float32),
+        episode=np.repeat(np.arange(len(lengths)), lengths),
+    )
+
+
+def test_demonstrations_are_kept_whole_and_the_fewer_are_part_of_the_more(tmp_path):
+    made = demonstrations([3, 5, 2])
+    made.save(tmp_path / "there" / "task.npz")
+    read = Demonstrations.load(tmp_path / "there" / "task.npz")
+    assert np.array_equal(read.frames, made.frames) and np.array_equal(read.wanted, made.wanted)
+    assert len(read.first(2).felt) == 8 and np.array_equal(read.first(2).observed, made.observed[:8])
+    assert len(list((tmp_path / "there").iterdir())) == 1  # no draft is left
+    with pytest.raises(DataError, match="4 of each task, got 3"):
+        read.first(4)
+
+
+def test_what_are_no_demonstrations_is_said(tmp_path):
+    (tmp_path / "bad.npz").write_bytes(b"nothing")
+    for path in (tmp_path / "bad.npz", tmp_path / "missing.npz"):
+        with pytest.raises(DataError, match="demonstrations"):
+            Demonstrations.load(path)
+        with pytest.raises(DataError, match="policy"):
+            Policy.load(path)
+
+
+def test_a_clone_does_what_was_shown_and_acts_with_numpy_as_it_was_trained(tmp_path):
+    rng = np.random.default_rng(0)
+    inputs = (5 + 3 * rng.normal(size=(2000, 6))).astype(np.float32)
+    actions = np.tanh((inputs - 5) @ rng.normal(0, 0.3, (6, 4))).astype(np.float32)
+    policy = clone(inputs, actions, seed=0, steps=400)
+    assert np.abs(policy.act(inputs) - actions).mean() < 0.05
+    policy.save(tmp_path / "policy.npz")
+    read = Policy.load(tmp_path / "policy.npz")
+    assert np.abs(read.act(inputs) - policy.act(inputs)).max() < 0.02  # kept in half precision
+    assert np.abs(read.act(inputs)).max() <= 1 and read.act(inputs[0]).shape == (4,)
+
+
+def test_the_same_seed_gives_the_same_clone():
+    rng = np.random.default_rng(0)
+    inputs, actions = rng.normal(size=(50, 6)).astype(np.float32), rng.uniform(-1, 1, (50, 4)).astype(np.float32)
+    one, other, third = (clone(inputs, actions, seed=seed, steps=20) for seed in (1, 1, 2))
+    assert np.array_equal(one.act(inputs), other.act(inputs)) and not np.array_equal(one.act(inputs), third.act(inputs))
+
+
+def test_inputs_are_seen_wanted_and_felt_in_this_order():
+    seen, goal, felt = np.ones((3, 2)), np.full(5, 2.0), np.full((3, 4), 3.0)
+    assert inputs_of(seen, goal, felt).tolist() == [[1] * 2 + [2] * 5 + [3] * 4] * 3
+    assert inputs_of(seen[0], goal, felt[0]).shape == (11,)
+
+
+def test_the_true_state_needs_no_encoder_and_tells_tasks_apart():
+    tasks = ("drawer-open", "drawer-close")
+    shown = {task: demonstrations([4, 4], seed=number) for number, task in enumerate(tasks)}
+    policy, goals = imitate(Eye(None), tasks, shown, seed=0, steps=5)
+    assert np.array_equal(goals, np.eye(2)) and len(policy.mean) == 39 + 2 + 4
+
+
+def test_an_encoder_that_is_none_is_said(tmp_path):
+    for name in (str(tmp_path), f"random:{tmp_path}", "nowhere"):
+        with pytest.raises(DataError, match=r"a bundle, a run folder.*liv import"):
+            open_representation(name)
+
+
+def test_wrong_numbers_are_refused():
+    for words in (["--demonstrations", "0"], ["--scenes", "0"], ["--train-steps", "0"]):
+        with pytest.raises(ConfigError, match="1 or more, got 0"):
+            main(["--encoder", "state", "--tasks", "drawer-close", *words])
+    with pytest.raises(DataError, match="drawer-shut"):
+        main(["--encoder", "state", "--tasks", "drawer-shut"])
+
+
+@pytest.mark.simulation
+def test_a_demonstration_is_a_success_and_shows_what_the_policy_wanted():
+    shown = demonstrate("drawer-close", 2, 16)
+    assert shown.episode.tolist() == sorted(shown.episode) and set(shown.episode) == {0, 1}
+    assert shown.frames.shape == (len(shown.felt), 16, 16, 3) and np.abs(shown.wanted).max() <= 1
+    assert np.array_equal(shown.felt, shown.observed[:, :4])
+    again = demonstrate("drawer-close", 2, 16)
+    assert np.array_equal(again.frames, shown.frames) and np.array_equal(again.wanted, shown.wanted)
+
+
+@pytest.mark.slow
+@pytest.mark.simulation
+def test_cloning_the_true_state_closes_the_drawer(tmp_path, capsys):
+    words = ["--encoder", "state", "--tasks", "drawer-close", "--demonstrations", "5", "--scenes", "3"]
+    words += ["--train-steps", "500", "--data", str(tmp_path / "data"), "--policy", str(tmp_path / "policy.npz")]
+    assert main([*words, "-o", str(tmp_path / "found.json")]) == 0
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert sum(found["success"]["drawer-close"]) >= 2
+    assert "drawer-close" in capsys.readouterr().out
+    assert Policy.load(tmp_path / "policy.npz").act(np.zeros(44)).shape == (4,)
+    made = (tmp_path / "data" / "drawer-close.npz").stat().st_mtime_ns
+    main([*words, "--json"])  # what is there is not simulated again
+    assert (tmp_path / "data" / "drawer-close.npz").stat().st_mtime_ns == made

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Planning: the search, what it is told by the simulator, and that only what the objective reads is rendered."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from liv_model.errors import ConfigError, DataError
+from training.live_scene import LiveScene
+from training.plan import Control, Objective, Planned, main, open_objective, plan_episode, read_rows
+from training.plan_cem import Cem, search, smooth
+from training.plan_rollouts import Outcomes, Rollouts
+from training.representation import Representation
+from training.tasks import TaskWords
+
+SMALL = Cem(sequences=24, horizon=10, iterations=2)
+
+
+def test_the_search_finds_the_top_of_a_hill():
+    top = np.clip(np.cumsum(np.random.default_rng(1).normal(0, 0.3, (8, 4)), axis=0), -0.8, 0.8)
+    found = search(
+        lambda actions: -np.square(actions - top).sum(axis=(1, 2)),
+        np.zeros((8, 4)),
+        Cem(sequences=200, horizon=8, iterations=12),
+        np.random.default_rng(0),
+    )
+    assert np.abs(found - top).mean() < 0.1
+
+
+def test_the_search_asks_for_as_many_sequences_as_it_was_told_within_bounds():
+    asked = []
+
+    def score(actions):
+        asked.append(actions)
+        return np.arange(len(actions), dtype=float)
+
+    found = search(score, np.full((10, 4), 3.0), SMALL, np.random.default_rng(0))
+    assert [len(a) for a in asked] == [24, 24] and np.abs(asked).max() <= 1
+    assert np.array_equal(found, asked[0][-1])  # the best that was seen, not the last mean
+
+
+def test_the_mean_it_begins_with_is_among_the_first_and_is_kept_when_nothing_is_better():
+    begun = np.full((10, 4), 0.5)
+    found = search(lambda a: -np.abs(a - 0.5).sum(axis=(1, 2)), begun, SMALL, np.random.default_rng(0))
+    assert np.array_equal(found, begun)
+
+
+def test_scores_that_are_no_numbers_are_refused():
+    with pytest.raises(ConfigError, match="24 finite numbers"):
+        search(lambda a: np.full(len(a), np.nan), np.zeros((10, 4)), SMALL, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("wrong", [{"sequences": 1}, {"horizon": 0}, {"iterations": 0}, {"elites": 0}, {"spread": 0}])
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(ConfigError):
+        Cem(**wrong)
+
+
+def test_noise_is_smooth_and_of_unit_variance():
+    noise = smooth(np.random.default_rng(0), 4000, 12, 2)
+    assert noise.shape == (4000, 12, 2) and noise[:, -1].std() == pytest.approx(1, rel=0.05)
+    assert np.corrcoef(noise[:, 5, 0], noise[:, 6, 0])[0, 1] == pytest.approx(0.8, abs=0.03)
+
+
+@dataclass
+class Bright:
+    """An encoder double: the brighter a picture, the nearer to the goal."""
+
+    batches: list
+
+    def encode_images(self, rgb):
+        self.batches.append(len(rgb))
+        angle = np.pi / 2 * (1 - rgb.reshape(len(rgb), -1).mean(axis=1) / 255)
+        return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+
+
+def test_the_value_of_the_last_picture_is_the_objective():
+    pictures = np.stack([np.full((4, 4, 3), grey, np.uint8) for grey in range(0, 200, 2)])
+    encoder = Bright([])
+    objective = Objective(Representation(encoder, 4), np.array([1, 0], np.float32))
+    scores = objective.score(Outcomes(np.zeros(100), pictures))
+    assert (np.diff(scores) > 0).all() and encoder.batches == [64, 36]
+
+
+def test_the_simulators_reward_and_nothing_need_no_pictures():
+    outcomes = Outcomes(np.array([1.0, 3.0]), None)
+    assert open_objective("simulator", "door-open", "right", {}).score(outcomes).tolist() == [1, 3]
+    assert open_objective("nothing", "door-open", "right", {}).score(outcomes).tolist() == [0, 0]
+
+
+def test_a_task_without_an_opposite_cannot_be_told_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("training.plan.find_task", lambda name: TaskWords(name, "wave", (), ()))
+    with pytest.raises(ConfigError, match="no opposite"):
+        open_objective(str(tmp_path), "wave", "opposite", {})
+
+
+def test_wrong_numbers_are_refused():
+    given = ["--objective", "simulator", "--tasks", "door-open"]
+    for words in (["--scenes", "0"], ["--execute", "21"], ["--steps", "401"], ["--workers", "-1"], ["--horizon", "0"]):
+        with pytest.raises(ConfigError):
+            main([*given, *words])
+    with pytest.raises(DataError, match="door-ajar"):
+        main(["--objective", "simulator", "--tasks", "door-ajar"])
+
+
+def test_a_torn_line_is_cut_off(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    assert read_rows(file) == []
+    file.write_text('{"task": "a"}\n{"task": "b"}\n{"ta')
+    assert [row["task"] for row in read_rows(file)] == ["a", "b"]
+    assert file.read_text() == '{"task": "a"}\n{"task": "b"}\n'
+
+
+def drawn(count, horizon=6):
+    return np.clip(smooth(np.random.default_rng(2), count, horizon, 4), -1, 1)
+
+
+@pytest.mark.simulation
+def test_only_the_last_picture_of_a_sequence_is_rendered_and_only_when_it_is_asked_for():
+    with LiveScene("drawer-close", 7, 16) as scene, Rollouts("drawer-close", 7, 16) as rollouts:
+        scene.act(np.array([0.1, 0.5, 0, 0]))
+        state, actions = scene.save(), drawn(5)
+        unseen = rollouts.act_out(state, actions, look=False)
+        assert unseen.pictures is None and rollouts.pictures == 0
+        seen = rollouts.act_out(state, actions, look=True)
+        assert seen.pictures.shape == (5, 16, 16, 3) and rollouts.pictures == 5
+        assert np.array_equal(seen.rewards, unseen.rewards)
+        rewards = []
+        for action in actions[3]:
+            scene.act(action)
+            rewards.append(scene.reward)
+        assert seen.rewards[3] == sum(rewards) and np.array_equal(seen.pictures[3], scene.picture())
+
+
+@pytest.mark.slow
+@pytest.mark.simulation
+def test_worker_processes_see_what_one_process_sees(monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", os.environ.get("MUJOCO_GL", "osmesa"))
+    with (
+        LiveScene("door-lock", 7, 16) as scene,
+        Rollouts("door-lock", 7, 16) as here,
+        Rollouts("door-lock", 7, 16, workers=2) as there,
+    ):
+        for action in drawn(1, 20)[0]:
+            scene.act(action)
+        one, many = (r.act_out(scene.save(), drawn(5), look=True) for r in (here, there))
+        assert np.array_equal(one.rewards, many.rewards) and np.array_equal(one.pictures, many.pictures)
+
+
+@pytest.mark.simulation
+def test_with_the_simulators_reward_the_drawer_is_closed():
+    found = plan_episode("drawer-close", 100_000, Objective(), Control(SMALL, execute=5, steps=60))
+    assert isinstance(found, Planned) and found.success_step is not None and found.pictures == 0
+    assert len(found.actions) == found.success_step
+    again = plan_episode("drawer-close", 100_000, Objective(), Control(SMALL, execute=5, steps=60))
+    assert np.array_equal(found.actions, again.actions)
+
+
+@pytest.mark.simulation
+def test_the_value_of_what_it_would_see_decides_what_is_done():
+    rendered = []
+    encoder = Bright(rendered)
+    objective = Objective(Representation(encoder, 16), np.array([1, 0], np.float32))
+    found = plan_episode("reach", 100_000, objective, Control(Cem(6, 4, 1), execute=4, steps=8))
+    assert found.pictures == sum(rendered) == 12 and found.rollout_s <= found.wall_s
+
+
+@pytest.mark.slow
+@pytest.mark.simulation
+def test_planning_goes_on_where_it_was_stopped(tmp_path, capsys):
+    out = tmp_path / "rows.jsonl"
+    words = ["--objective", "simulator", "--tasks", "drawer-close", "--sequences", "12", "--iterations", "1"]
+    main([*words, "--scenes", "1", "-o", str(out)])
+    first = out.read_text()
+    main([*words, "--scenes", "2", "-o", str(out)])
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert out.read_text().startswith(first) and [row["scene"] for row in rows] == [100_000, 100_001]
+    assert "of 2" in capsys.readouterr().out
