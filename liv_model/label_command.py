@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from liv_model.encoder import BACKENDS, PRECISIONS
 from liv_model.errors import ConfigError, LivError, MediaError
@@ -28,6 +29,7 @@ _EXAMPLES = """examples:
   liv label run1 --goal "open the drawer" -o run1_open       from the embeddings in it, else from its pictures
   liv label run1 --goals-from-bag --bundle better -o run1_b  the goals as they were set, another model
   liv label bags/* --goal "open the drawer" -o labelled --workers 4 --parquet rewards.parquet
+  liv label /nas/bags/* --goal "open the drawer" -o /nas/labelled --ray head:6379
 The bags that are read are never changed. Exit code 1 when a bag could not be labelled, or pictures do not decode.
 """
 
@@ -143,7 +145,7 @@ def _label(jobs: list[BagJob], setup: Setup, arguments: argparse.Namespace) -> l
     try:
         total = _frames(jobs, setup)
         with progress_bar("labelling", total, quiet=arguments.json, transient=True, unit="frames") as done:
-            outcomes = label_all(jobs, setup, arguments.workers, tell=done, ended=ended)
+            outcomes = _label_somewhere(jobs, setup, arguments, tell=done, ended=ended)
         for outcome in outcomes if is_bar else []:  # the bar is gone
             tell(outcome)
         if parts is not None:
@@ -154,6 +156,16 @@ def _label(jobs: list[BagJob], setup: Setup, arguments: argparse.Namespace) -> l
         if parts is not None:
             shutil.rmtree(parts, ignore_errors=True)
     return outcomes
+
+
+def _label_somewhere(
+    jobs: Sequence[BagJob], setup: Setup, arguments: argparse.Namespace, **hooks: Any
+) -> list[Labelled | LivError]:
+    if arguments.ray is None:
+        return label_all(jobs, setup, arguments.workers, **hooks)
+    from liv_model.label_ray import label_on_ray
+
+    return label_on_ray(jobs, setup, arguments.ray, **hooks)
 
 
 def _frames(jobs: Sequence[BagJob], setup: Setup) -> int | None:
@@ -224,7 +236,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--namespace", default="/liv", help="of the topics of liv_ros (default: /liv)")
     parser.add_argument("--smoothing", type=float, default=0.0, metavar="S", help="time constant as reward_node's")
-    parser.add_argument("--workers", type=_count, default=1, metavar="N", help="processes (default: 1)")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=_count, default=1, metavar="N", help="processes (default: 1)")
+    where.add_argument(
+        "--ray", metavar="ADDRESS", help="a Ray cluster that sees the same folders: host:6379, auto, local"
+    )
     parser.add_argument("--backend", default="auto", help=" | ".join(BACKENDS))
     parser.add_argument("--device", default="auto", help="the backend's name of a device (default: auto)")
     parser.add_argument("--precision", default="auto", help=" | ".join(PRECISIONS))

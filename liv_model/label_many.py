@@ -51,12 +51,13 @@ def label_all(
 def _label_here(jobs: Sequence[BagJob], labeller: Labeller, tell: Tell, ended: Ended) -> list[Labelled | LivError]:
     outcomes = []
     for job in jobs:
-        outcomes.append(_try(labeller, job, tell))
+        outcomes.append(try_to_label(labeller, job, tell))
         ended(job, outcomes[-1])
     return outcomes
 
 
-def _try(labeller: Labeller, job: BagJob, tell: Tell) -> Labelled | LivError:
+def try_to_label(labeller: Labeller, job: BagJob, tell: Tell) -> Labelled | LivError:
+    """Label one bag; whatever goes wrong is its outcome."""
     try:
         return labeller.label(job, tell)
     except LivError as error:
@@ -180,5 +181,5 @@ def _work(line: Connection, setup: Setup) -> None:
         except LivError as error:
             line.send((_FAILED, error))
             continue
-        outcome = _try(labeller, job, lambda count: line.send((_FRAMES, count)))
+        outcome = try_to_label(labeller, job, lambda count: line.send((_FRAMES, count)))
         line.send((_DONE if isinstance(outcome, Labelled) else _FAILED, outcome))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nothing that a robot runs here tells its makers of it.
 
-OpenVINO reports every import, NNCF every model that it quantises, ONNX Runtime every session, with an identity that
-they keep in the user's home. Each has a switch of its own, read when it is first imported, so ours are set before.
+OpenVINO reports every import, NNCF every model that it quantises, ONNX Runtime every session, Ray every cluster, with
+an identity that they keep in the user's home. Each has a switch of its own, read when it is first imported, so ours
+are set before.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ SWITCHES = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "NNCF_CI": "1",
     "ORT_DISABLE_TELEMETRY": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
 }
 
 
