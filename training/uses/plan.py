@@ -135,7 +135,7 @@ FULL = Plan(
     results=results.FULL,
 )
 # The same comparison for an hour of one core: fewer scenes and seeds, and a search of a tenth of the pictures.
-SMALL = replace(FULL, seeds=(0, 1), scenes=4, plan_scenes=3, sequences=32, with_bundle=False)
+SMALL = replace(FULL, seeds=(0, 1), scenes=4, plan_scenes=3, sequences=24, execute=15, steps=120, with_bundle=False)
 # Every step of the way in ten minutes; the figures mean nothing.
 QUICK = replace(
     FULL,
