@@ -107,6 +107,13 @@ def _label(section: Section, options: Options) -> None:
         label.measure(section, Bundle.load(options.bundle), Path(name), options)
 
 
+def _recording(section: Section, options: Options) -> None:
+    _isolate()
+    from bench import recording
+
+    recording.measure(section, options)
+
+
 def _start(section: Section, options: Options) -> None:
     _isolate()
     from bench import node_start
@@ -138,6 +145,7 @@ PARTS: dict[str, Part] = {
     "graph": _graph,
     "offline": _offline,
     "label": _label,
+    "recording": _recording,
     "start": _start,
 }
 GPU_PARTS: dict[str, Part] = {"gpu": _gpu_part}

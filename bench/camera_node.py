@@ -15,6 +15,7 @@ import time
 from array import array
 
 import cv2
+import numpy as np
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.task import Future
@@ -32,6 +33,20 @@ JPEG_QUALITY = 90
 _DRAIN_S = 0.5
 
 
+def prepared(video: str, size: tuple[int, int], transport: str) -> list[Image | CompressedImage]:
+    """The first pictures of a recording in a size (width, height), as messages."""
+    pictures = itertools.islice(open_media(video).frames(), PICTURES)
+    return [_message(cv2.resize(picture.rgb, size), transport) for picture in pictures]
+
+
+def _message(rgb: np.ndarray, transport: str) -> Image | CompressedImage:
+    if transport == "raw":
+        return image_message(Header(), rgb)
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    return CompressedImage(format="jpeg", data=array("B", jpeg.tobytes()))
+
+
 class CameraNode(Node):
     """Publishes ``count`` pictures at ``rate_hz``, once somebody listens."""
 
@@ -39,28 +54,20 @@ class CameraNode(Node):
         super().__init__("camera_node")
         video = parameter(self, "video", "", "recording whose pictures to show")
         topic = parameter(self, "topic", "/camera/image", "topic to publish")
-        self._transport = parameter(self, "transport", "raw", "what to publish", choices=TRANSPORTS)
+        transport = parameter(self, "transport", "raw", "what to publish", choices=TRANSPORTS)
         self._rate_hz = parameter(self, "rate_hz", 30.0, "pictures per second", least=0.1, most=1000.0)
         self._count = parameter(self, "count", 30, "how many", least=1, most=1_000_000)
         size = (
             parameter(self, "width", 640, "pixels", least=8, most=8192),
             parameter(self, "height", 480, "pixels", least=8, most=8192),
         )
-        pictures = itertools.islice(open_media(video).frames(), PICTURES)
-        self._messages = [self._message(cv2.resize(picture.rgb, size)) for picture in pictures]
-        message_type = Image if self._transport == "raw" else CompressedImage
+        self._messages = prepared(video, size, transport)
+        message_type = Image if transport == "raw" else CompressedImage
         self._publisher = self.create_publisher(message_type, topic, QoSProfile(depth=10))
         self._stop = threading.Event()
         self.ended = Future()
         self._thread = threading.Thread(target=self._play, name="camera", daemon=True)
         self._thread.start()
-
-    def _message(self, rgb) -> Image | CompressedImage:
-        if self._transport == "raw":
-            return image_message(Header(), rgb)
-        bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-        jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-        return CompressedImage(format="jpeg", data=array("B", jpeg.tobytes()))
 
     def _play(self) -> None:
         while not self._stop.is_set() and not self._publisher.get_subscription_count():

@@ -33,6 +33,8 @@ class Options:
         graph_rounds: of the graph.
         offline_frames: frames of the recordings that are made for `liv reward`.
         offline_rounds: of each way to read them.
+        recorded_s: of what recorder_node records, a round.
+        recorded_rounds: of that.
         starts: how often a node and an import are started.
     """
 
@@ -47,6 +49,8 @@ class Options:
     graph_rounds: int = 4
     offline_frames: int = 600
     offline_rounds: int = 7
+    recorded_s: float = 20.0
+    recorded_rounds: int = 5
     starts: int = 5
 
     @classmethod
@@ -61,6 +65,8 @@ class Options:
             graph_rounds=2,
             offline_frames=120,
             offline_rounds=3,
+            recorded_s=5.0,
+            recorded_rounds=2,
             starts=2,
             **chosen,
         )

@@ -49,6 +49,10 @@ _GROUND = {
         "by. From pictures: reading and decoding alone, encoding alone, and labelling; *share*: what labelling reaches"
         " of the slower one alone. *memory*: the most that a process held, with a bag and with one ten times as long."
     ),
+    "recording": (
+        "`recorder_node` while another process publishes cameras and all that LIV says of each picture. *% of a core*: "
+        "processor time of all its threads by the time that went by. *lost*: published, and not in the bag."
+    ),
     "start": "Seconds.",
     "gpu": (
         "*call*: from pictures in the memory of the CPU to embeddings there. *GPU*: between two CUDA events, with the"
@@ -61,6 +65,7 @@ _TITLES = {
     "graph": "The live graph",
     "offline": "Recordings",
     "label": "Relabelling bags",
+    "recording": "Recording bags",
     "start": "Imports and starts",
     "gpu": "Encoders on the GPU",
 }
@@ -223,6 +228,19 @@ def _label(rows: list[Row]) -> list[str]:
     return [table(found[kind], columns) for kind, columns in kinds.items() if found[kind]]
 
 
+def _recording(rows: list[Row]) -> list[str]:
+    columns = {
+        "cameras": _text("cameras"),
+        "topics": _text("topics"),
+        "n": lambda row: str(row["percent_of_core"]["n"]),
+        "% of a core": _spread("percent_of_core"),
+        "messages": _text("messages"),
+        "lost": _text("lost"),
+        "MB a minute": _text("mb_per_minute"),
+    }
+    return [table(rows, columns)]
+
+
 def _start(rows: list[Row]) -> list[str]:
     return [table(rows, {"": _text("what"), "n": lambda row: str(row["s"]["n"]), "s": _spread("s")})]
 
@@ -249,6 +267,7 @@ _TABLES = {
     "graph": _graph,
     "offline": _offline,
     "label": _label,
+    "recording": _recording,
     "start": _start,
     "gpu": _gpu,
 }

@@ -82,6 +82,13 @@ def _label(rows: list[Row]) -> Iterator[Row]:
             yield _row(words, f"{share:g}", share >= 0.9)
 
 
+def _recording(rows: list[Row]) -> Iterator[Row]:
+    for row in rows:
+        share, lost = row["percent_of_core"]["median"], row["lost"]
+        words = f"recording {row['cameras']} with all traces: under 10 % of a core, no message lost"
+        yield _row(words, f"{share:g} %, {lost} of {row['messages']} lost", share < 10 and not lost)
+
+
 def _gpu(rows: list[Row]) -> Iterator[Row]:
     for row in rows:
         if row["batch"] == 1 and row["side"] == "TensorRT fp16" and "speedup" in row:
@@ -96,5 +103,6 @@ _JUDGES: dict[str, Callable[[list[Row]], Iterator[Row]]] = {
     "graph": _graph,
     "offline": _offline,
     "label": _label,
+    "recording": _recording,
     "gpu": _gpu,
 }

@@ -32,6 +32,18 @@ SMALL = Options(
     offline_rounds=2,
     starts=1,
 )
+RECORD = """
+import json, sys
+from pathlib import Path
+from liv_ros.demo import isolate
+isolate()
+from bench import recording
+from bench.options import Options
+from bench.results import Section
+section = Section()
+recording.measure(section, Options(recorded_s=1.0, recorded_rounds=1))
+Path(sys.argv[1]).write_text(json.dumps(section.rows))
+"""
 
 
 def test_encoders_of_a_tiny_bundle(bundle):
@@ -68,6 +80,19 @@ def test_labelling_of_small_bags(bundle, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.ros
+def test_recording_a_robot(tmp_path):
+    pytest.importorskip("liv_ros.msg")
+    subprocess.run([sys.executable, "-c", RECORD, str(tmp_path / "rows.json")], cwd=HERE.parents[1], check=True)
+    [row] = json.loads((tmp_path / "rows.json").read_text())
+    assert (row["topics"], row["messages"], row["lost"]) == (8, 240, 0)
+    assert row["percent_of_core"]["n"] == 1 and row["percent_of_core"]["median"] > 0
+    results = {"sections": {"recording": {"rows": [row]}}}
+    [target] = targets(results)
+    assert "0 of 240 lost" in target["reached"]
+    assert "| 2 of 640x480 JPEG, 30 Hz | 8 |" in page._recording([row])[0]
+
+
 def test_torch_computes_what_we_do():
     pytest.importorskip("torch")
     section = Section()
