@@ -3,7 +3,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env train-env build demo test test-full lint fix bench gpu-check fuzz faults soak bench-training results uses live bundle clean
+.PHONY: help env train-env build demo test test-full lint fix bench gpu-check fuzz faults soak bench-training results uses live bundle screenshots clean
 
 PYTHON ?= python3
 # How the simulator draws without a screen: osmesa (on the CPU), or egl.
@@ -74,6 +74,10 @@ uses: train-env ## imitation on LIV's embeddings, planning with its values, into
 
 live: build train-env ## a cloned policy acts through ROS on a simulated arm, into live_out/ (ARGS="--task door-close")
 	@scripts/run python3 -m examples.live_policy.run $(ARGS)
+
+screenshots: build ## pictures of the page over a real graph, into docs/dashboard-*.png (needs Chromium)
+	@scripts/env test
+	@cd test && ../scripts/run python3 -m browser.screenshots
 
 bundle: train-env ## the shipped bundle from nothing: simulate, train, export; a few hours on two cores, in pieces
 	@scripts/run scripts/bundle

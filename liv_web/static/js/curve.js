@@ -119,6 +119,13 @@ export class Curve {
     return { t: cut(this.t), value: cut(this.value), reward: cut(this.reward), progress: cut(this.progress) };
   }
 
+  /** At most so many values since a time, evenly spread. */
+  few(from, most) {
+    const values = this.value.slice(indexAt(this.t, from)).filter((value) => value !== null);
+    const step = Math.max(values.length - 1, 1) / (most - 1);
+    return step <= 1 ? values : Array.from({ length: most }, (_, i) => values[Math.round(i * step)]);
+  }
+
   /** What held at a time: the newest row that is not after it, and the task state. */
   at(time) {
     let i = indexAt(this.t, time + 1e-6) - 1;

@@ -7,9 +7,11 @@ import { duration, isNumber, short } from "./text.js";
 
 const VERDICTS = { success: "success", failure: "failure", discard: "discarded" };
 const MOST = 100;
+const SPARKS = 40;
 
 export class Episodes {
   #key = "";
+  #told = [];
 
   /** @param onChoose called with the episode that is to be looked at */
   constructor(onChoose) {
@@ -19,6 +21,22 @@ export class Episodes {
 
   /** @param isLive whether the newest episode of a camera still runs */
   show(episodes, isLive) {
+    this.#told = episodes;
+    this.#draw(episodes, isLive);
+  }
+
+  /** Let the episodes that run go on to the newest picture: the server tells of beginnings and verdicts. */
+  goOn(curves) {
+    const newest = new Map(this.#told.map((episode) => [episode.camera, episode.id]));
+    const goneOn = this.#told.map((episode) => {
+      const curve = curves.get(episode.camera);
+      if (newest.get(episode.camera) !== episode.id || !curve || !(curve.last > episode.end_s)) return episode;
+      return { ...episode, end_s: curve.last, spark: curve.few(episode.begin_s, SPARKS) };
+    });
+    this.#draw(goneOn, true);
+  }
+
+  #draw(episodes, isLive) {
     const key = JSON.stringify(episodes);
     if (key === this.#key) return;
     this.#key = key;

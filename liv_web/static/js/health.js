@@ -28,9 +28,10 @@ function camera({ name, received_hz: received, encoded_hz: encoded, dropped, lat
 export function showHealth(health) {
   byId("health").dataset.level = health.level ?? "ok";
   byId("health-cameras").replaceChildren(...(health.cameras ?? []).map(camera));
-  const engine = [health.device, health.engine, health.gate && `gate ${health.gate}`].filter(Boolean).map((text) => short(text, 60));
+  const gate = health.gate && `gate ${health.gate}`;
+  const engine = [health.device, health.engine, gate].filter(Boolean);
   byId("health-engine").replaceChildren(
-    ...engine.map((text) => item("", text)),
+    ...engine.map((text) => item("", short(text.split(",")[0], 40), short(text, 300))),
     ...(health.viewers > 1 ? [item("", `${health.viewers} viewers`)] : []),
   );
   const hints = (health.hints ?? []).slice(0, 4);

@@ -70,7 +70,10 @@ const receive = {
   },
   goal: (message) => onGoal(message.goal),
   episodes: (message) => episodes.show(message.episodes, !view.isRecorded),
-  health: (message) => showHealth(message.health),
+  health(message) {
+    showHealth(message.health);
+    if (!view.isRecorded) episodes.goOn(curves);
+  },
   record: showRecord,
   model({ model, message }) {
     showModel(model);

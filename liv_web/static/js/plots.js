@@ -74,7 +74,7 @@ export class Plots {
     showData(this.progressPanel, range, t, progress);
     showData(this.rewardPanel, range, t, reward);
     drawBand(this.band, this.curve, range);
-    byId("uncalibrated").hidden = !(value.some((y) => y !== null) && progress.every((y) => y === null));
+    byId("uncalibrated").hidden = value.length === 0 || progress[progress.length - 1] !== null;
   }
 
   /** Other colours: draw again. */

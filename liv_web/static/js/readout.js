@@ -8,7 +8,10 @@ import { fixed, isNumber, percent, short } from "./text.js";
 /** Write the figures of a curve at a time. @param isPointed whether the time is under the pointer */
 export function showReadout(curve, time, view, isPointed) {
   const now = time === null ? { scores: [] } : curve.at(time);
+  const isLive = !(isPointed || view.isPaused || view.isRecorded);
+  if (isLive && curve.states.length) Object.assign(now, curve.states.at(-1)); // a blind camera tells no more values
   const state = now.state ?? "idle";
+  byId("readout").dataset.state = state;
   setText(byId("r-value"), fixed(now.value, 3));
   setText(byId("r-progress"), percent(now.progress));
   setText(byId("r-reward"), fixed(now.reward, 3, true));
