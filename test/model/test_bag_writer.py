@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import yaml
 
@@ -158,6 +159,32 @@ def test_a_disk_that_is_full_all_of_a_sudden(tmp_path, monkeypatch):
         bag.flush()
     bag.close()
     assert texts(tmp_path / "bag") == [str(i) for i in range(20)]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 3 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "none", place], capture_output=True).returncode:
+        pytest.skip("no right to mount a file system")
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def test_a_real_disk_that_fills_up(small_disk, tmp_path, capsys):
+    noise = np.random.default_rng(0)
+    bag, count = BagWriter(small_disk / "bag"), 0
+    with pytest.raises(DiskFullError, match="No space left on device"):
+        for count in range(1000):
+            bag.write("/a", STRING, count * 10**7, cdr(f"{count} {noise.bytes(20_000).hex()}"))
+            if count % 10 == 9:
+                bag.flush()  # as recorder_node does every half a second
+    bag.close()
+    kept = [int(text.split()[0]) for text in texts(small_disk / "bag")]
+    assert kept == list(range(len(kept))) and count - len(kept) < 20
+    assert liv(["bag", "recover", str(small_disk / "bag"), "-o", str(tmp_path / "whole")]) == 0
+    assert len(texts(tmp_path / "whole")) == len(kept)
 
 
 def test_an_independent_reader_opens_it(tmp_path):
