@@ -206,6 +206,7 @@ def _missing(findings: Findings) -> list[str]:
         "scenes": "scenes to judge a policy in",
         "plan_scenes": "scenes to plan in",
         "sequences": "sequences a search",
+        "steps": "control steps to do a planned task in",
         "demonstrations": "numbers of demonstrations",
         "tasks": "tasks to imitate",
         "new_tasks": "tasks to plan",
