@@ -3,7 +3,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env train-env build demo test test-full lint fix bench gpu-check fuzz faults soak bench-training results uses live bundle screenshots clean
+.PHONY: help env train-env build demo test test-full lint fix bench gpu-check fuzz faults soak loop bench-training results uses live bundle screenshots clean
 
 PYTHON ?= python3
 # How the simulator draws without a screen: osmesa (on the CPU), or egl.
@@ -61,6 +61,10 @@ faults: build ## what goes wrong on robots, on live nodes, into docs/reliability
 soak: build ## two cameras for half an hour, every message checked, into docs/reliability.md (MINUTES=1)
 	@scripts/run python3 -m proofs.soak $${MINUTES:+--minutes "$$MINUTES"} $(ARGS)
 	@[[ -n "$${MINUTES-}" ]] || scripts/run python3 -m proofs.page proofs/results/*.json
+
+loop: build ## record, fine-tune, deploy, judge: through real ROS, on tasks kept out of training, into docs/loop.md (QUICK=1)
+	@scripts/env train engines
+	@scripts/run python3 -m proofs.circle $${QUICK:+--quick} $(ARGS)
 
 bench-training: train-env ## the speed of training: samples beside JPEG files, memory of the reader, a step beside its bare mathematics
 	@scripts/run python3 -m bench.training $(ARGS)

@@ -13,6 +13,7 @@ from typing import Any
 from bench import results
 from bench.targets import targets
 from liv_model.errors import MISTAKE, LivError
+from liv_model.whole_file import replace_text
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 Row = dict[str, Any]
@@ -275,16 +276,29 @@ _TABLES = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python3 -m bench.page", description="Make the page of files of results.")
+    return write("bench.page", page, PAGE, argv)
+
+
+def write(name: str, make: Callable[[list[dict[str, Any]]], str], default: Path, argv: list[str] | None) -> int:
+    """The command line of a page that is made of files of results; returns the exit code.
+
+    Args:
+        name: of the module.
+        make: the page of the content of the files.
+        default: where it is written, if nothing else is said.
+        argv: words of the command line.
+    """
+    parser = argparse.ArgumentParser(prog=f"python3 -m {name}", description="Make the page of files of results.")
     parser.add_argument("files", nargs="+", type=Path, help="files of results")
-    parser.add_argument("-o", "--output", type=Path, default=PAGE, help="the page (default: docs/performance.md)")
+    place = f"docs/{default.name}"
+    parser.add_argument("-o", "--output", type=Path, default=default, help=f"the page (default: {place})")
     arguments = parser.parse_args(argv)
     try:
-        text = page([results.read(file) for file in sorted(arguments.files)])
+        text = make([results.read(file) for file in sorted(arguments.files)])
     except LivError as error:
-        print(f"bench.page: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         return MISTAKE
-    arguments.output.write_text(text, encoding="utf-8")
+    replace_text(arguments.output, text)
     return 0
 
 

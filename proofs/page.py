@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import results
-from bench.page import machine_name, table
-from liv_model.errors import MISTAKE, LivError
+from bench.page import machine_name, table, write
 
 PAGE = Path(__file__).parent.parent / "docs" / "reliability.md"
 Row = dict[str, Any]
@@ -130,17 +127,7 @@ _TABLES: dict[str, Callable[[list[Row]], str]] = {"fuzz": _fuzz, "faults": _faul
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python3 -m proofs.page", description="Make the page of files of results.")
-    parser.add_argument("files", nargs="+", type=Path, help="files of results")
-    parser.add_argument("-o", "--output", type=Path, default=PAGE, help="the page (default: docs/reliability.md)")
-    arguments = parser.parse_args(argv)
-    try:
-        text = page([results.read(file) for file in sorted(arguments.files)])
-    except LivError as error:
-        print(f"proofs.page: {error}", file=sys.stderr)
-        return MISTAKE
-    arguments.output.write_text(text, encoding="utf-8")
-    return 0
+    return write("proofs.page", page, PAGE, argv)
 
 
 if __name__ == "__main__":
