@@ -101,7 +101,7 @@ class Access:
         if request.method in SAFE_METHODS:
             return None
         origin, host = request.headers.get("origin"), request.headers.get("host", "")
-        if origin is not None and (urlsplit(origin).netloc.lower() != host.lower() or not host):
+        if origin is not None and origin.lower() not in (f"http://{host}".lower(), f"https://{host}".lower()):
             return f"Origin {origin[:80]!r}"
         site = request.headers.get("sec-fetch-site", "same-origin")
         return None if site in ("same-origin", "none") else f"Sec-Fetch-Site {site[:20]!r}"

@@ -45,6 +45,7 @@ def make_app(source: Source, access: Access, hub: EventHub | None = None, files:
         version="1",
         docs_url=None,  # they load scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,
         openapi_url="/api/openapi.json",
         lifespan=_lifespan(source, hub),
     )

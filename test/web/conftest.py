@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page's server on a free port of this machine: over a recording, or over a made-up robot."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+pytest.importorskip("fastapi", reason="requirements/web.txt is not installed")
+
+
+@contextmanager
+def serving(source, **options):
+    from liv_web.server import WebServer
+
+    server = WebServer(source, **{"port": 0, **options})
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def serve():
+    """Serve sources until the end of the test: ``serve(source, token="...")``."""
+    with ExitStack() as stack:
+        yield lambda source, **options: stack.enter_context(serving(source, **options))
+
+
+@pytest.fixture
+def robot():
+    """A made-up robot that stands still: its answers are as real as its form."""
+    from web.still_robot import StillRobot
+
+    return StillRobot()
+
+
+@pytest.fixture
+def ask():
+    """An HTTP client of a server."""
+    import httpx
+
+    with ExitStack() as stack:
+
+        def client(server, **options):
+            address = f"http://localhost:{server.port}"
+            return stack.enter_context(httpx.Client(base_url=address, timeout=20, **options))
+
+        yield client
+
+
+@pytest.fixture
+def no_limits(monkeypatch):
+    """As many requests as a test likes."""
+    from liv_web import guard
+
+    for name in ("REQUESTS_PER_S", "REQUESTS_AT_ONCE", "CHANGES_PER_S", "CHANGES_AT_ONCE"):
+        monkeypatch.setattr(guard, name, 1e9)
