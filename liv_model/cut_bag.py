@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -91,11 +95,15 @@ class CutBag:
         self.connections += found.values()
 
     def _learn(self, schema: Any) -> None:
-        from rosbags.typesys import get_types_from_msg
+        from rosbags.typesys import TypesysError, get_types_from_msg
 
-        if schema.name not in self._types.fielddefs:
+        if schema.name in self._types.fielddefs:
+            return
+        try:
             found = get_types_from_msg(schema.data.decode(), schema.name)
             self._types.register({name: d for name, d in found.items() if name not in self._types.fielddefs})
+        except (TypesysError, UnicodeDecodeError) as error:  # its messages stay bytes, and the others are read
+            _log.warning("a bag defines %s in words that cannot be read: %s", schema.name, str(error).splitlines()[0])
 
 
 def _records(file: Path) -> Iterator[Any]:

@@ -109,6 +109,18 @@ def test_a_file_cut_anywhere_is_read_as_far_as_it_goes(tmp_path, share, caplog):
     assert "was cut short: read as far as it goes; `liv bag recover`" in caplog.text
 
 
+def test_a_type_that_cannot_be_read_does_not_keep_the_others_out(tmp_path, caplog):
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.add_topic("/odd", "odd_msgs/msg/Odd", definition=b"string data\n  garbage!! ???")
+        bag.write("/odd", "odd_msgs/msg/Odd", 10**9, b"\x00\x01\x00\x00")
+        fill(bag, 5)
+    file = tmp_path / "bag" / "bag_0.mcap"
+    file.write_bytes(file.read_bytes()[:-40])  # its end is what makes it whole
+    (tmp_path / "bag" / "metadata.yaml").unlink()
+    assert texts(tmp_path / "bag") == [str(i) for i in range(5)]
+    assert "a bag defines odd_msgs/msg/Odd in words that cannot be read: Could not parse" in caplog.text
+
+
 def test_files_are_split_and_read_as_one(tmp_path):
     with BagWriter(tmp_path / "bag", split_bytes=1) as bag:
         for i in range(3):
