@@ -154,10 +154,11 @@ def test_worker_processes_see_what_one_process_sees(monkeypatch):
 
 @pytest.mark.simulation
 def test_with_the_simulators_reward_the_drawer_is_closed():
-    found = plan_episode("drawer-close", 100_000, Objective(), Control(SMALL, execute=5, steps=60))
+    control = Control(Cem(sequences=32, horizon=20, iterations=2), execute=10, steps=100)
+    found = plan_episode("drawer-close", 100_000, Objective(), control)
     assert isinstance(found, Planned) and found.success_step is not None and found.pictures == 0
     assert len(found.actions) == found.success_step
-    again = plan_episode("drawer-close", 100_000, Objective(), Control(SMALL, execute=5, steps=60))
+    again = plan_episode("drawer-close", 100_000, Objective(), control)
     assert np.array_equal(found.actions, again.actions)
 
 
