@@ -88,7 +88,7 @@ def _add_goals(api: APIRouter, source: Source) -> None:
         """What a camera sees is the goal: now, or in a recording at a time."""
         return source.set_goal_from_camera(asked.camera, asked.time_s)
 
-    @api.get("/goal/image", response_class=JpegResponse, responses=_JPEG)
+    @api.get("/goal/image", response_class=Response, responses=_JPEG)
     def goal_image() -> Response:
         """The goal's picture, small."""
         found = source.goal_image()
@@ -144,7 +144,7 @@ def _add_recording(api: APIRouter, source: Source) -> None:
         """A recorded camera's curve under the present goal."""
         return source.curve(camera)
 
-    @api.get("/frame", response_class=JpegResponse, responses=_JPEG)
+    @api.get("/frame", response_class=Response, responses=_JPEG)
     def frame(camera: CameraName, t: Annotated[wire.Seconds, Query()], request: Request) -> Response:
         """A recorded camera's picture at a time, seconds since the bag's first frame."""
         return JpegResponse(source.frame(camera, t), headers={"cache-control": "private, max-age=3600"})

@@ -2,26 +2,16 @@
 """Every path of the API against everything that its own description allows, and much that it does not."""
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import InvalidArgument, Unsatisfiable
 from model.label_bags import write_pictures
 
 schemathesis = pytest.importorskip("schemathesis")
 
-from schemathesis.checks import not_a_server_error  # noqa: E402
-from schemathesis.openapi.checks import (  # noqa: E402
-    content_type_conformance,
-    negative_data_rejection,
-    response_schema_conformance,
-    status_code_conformance,
-)
+from schemathesis.checks import positive_data_acceptance  # noqa: E402
 
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
-    negative_data_rejection,
-]
+# All checks but this: what a description allows may still be a picture that does not decode, or a camera that is not.
+EXCLUDED = [positive_data_acceptance]
 FUZZED = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -50,22 +40,30 @@ def recorded(serve, recording, no_limits):
     return described(serve(recording))
 
 
-live_schema = schemathesis.pytest.from_fixture("live")
-recorded_schema = schemathesis.pytest.from_fixture("recorded")
+def fuzz(schema):
+    """Not by the plugin's parametrize, which reads what pytest has inside and breaks with a new one."""
+    for operation in (found.ok() for found in schema.get_all_operations()):
+        for mode in schemathesis.GenerationMode:
+
+            @FUZZED
+            @given(case=operation.as_strategy(generation_mode=mode))
+            def attempt(case):
+                case.call_and_validate(excluded_checks=EXCLUDED)
+
+            try:
+                attempt()
+            except (Unsatisfiable, InvalidArgument):  # nothing can be said wrongly where nothing is said
+                assert mode == schemathesis.GenerationMode.NEGATIVE
 
 
 @pytest.mark.slow
-@live_schema.parametrize()
-@FUZZED
-def test_a_robot(case):
-    case.call_and_validate(checks=CHECKS)
+def test_a_robot(live):
+    fuzz(live)
 
 
 @pytest.mark.slow
-@recorded_schema.parametrize()
-@FUZZED
-def test_a_recording(case):
-    case.call_and_validate(checks=CHECKS)
+def test_a_recording(recorded):
+    fuzz(recorded)
 
 
 def test_the_description_names_every_path_and_every_error(serve, robot, ask):
