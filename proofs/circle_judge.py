@@ -47,9 +47,9 @@ def compare(before: Scores, after: Scores) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def pooled(parts: Sequence[Scores]) -> Scores:
-    """The scores of several seeds, each task's attempts side by side."""
-    return {n: {t: np.concatenate([part[n][t] for part in parts]) for t in parts[0][n]} for n in METRICS}
+def mean_of_seeds(parts: Sequence[Scores]) -> Scores:
+    """The mean of several seeds, attempt by attempt: the same attempts judge them, so there are not more of them."""
+    return {n: {t: np.mean([part[n][t] for part in parts], axis=0) for t in parts[0][n]} for n in METRICS}
 
 
 def broken_sums(attempts: Sequence[Attempt]) -> int:

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from proofs.circle_judge import broken_sums, compare, pooled, scores
+from proofs.circle_judge import broken_sums, compare, mean_of_seeds, scores
 
 ROOT = Path(__file__).parents[2]
 OPEN, CLOSE = "open the drawer", "close the drawer"
@@ -35,10 +35,11 @@ def test_a_model_that_knows_the_task_scores_full_marks_and_one_that_does_not_non
     assert rows["voc"]["difference"]["mean"] == pytest.approx(2)
 
 
-def test_seeds_are_pooled_attempt_by_attempt():
-    parts = [scores([attempt("success", RISING, FALLING), attempt("random", FLAT, FLAT)]) for _ in range(3)]
-    assert pooled(parts)["voc"]["drawer-open"].shape == (3,)
-    assert pooled(parts)["success AUC"]["drawer-open"].shape == (3, 1)
+def test_the_same_attempts_judge_every_seed():
+    good = scores([attempt("success", RISING, FALLING), attempt("random", FLAT, FLAT)])
+    bad = scores([attempt("success", FALLING, RISING), attempt("random", RISING, FLAT)])
+    mean = mean_of_seeds([good, bad])
+    assert mean["voc"]["drawer-open"] == pytest.approx([0]) and mean["success AUC"]["drawer-open"].shape == (1, 1)
 
 
 def test_rewards_that_do_not_sum_are_counted():
