@@ -60,17 +60,18 @@ def _part(found: dict[str, Any], plan: Plan) -> str:
         [
             f"\n![Values of unseen attempts, before and after]({PICTURE.name})",
             _wrapped(
-                f"""*Unseen successes of {" and ".join(NEW_TASKS)}, live values under the right instruction (solid) and its
-                opposite (dashed): median and quartiles, all seeds. Left the first model, right the one that `liv finetune`
-                made of an afternoon.*"""
+                f"""*Unseen successes of {" and ".join(NEW_TASKS)}, live values under the right instruction (solid)
+                and its opposite (dashed): median and quartiles, all seeds. Left the first model, right the one
+                that `liv finetune` made of an afternoon.*"""
             ),
             table(found["compared"]),
             _wrapped(
-                f"""Mean over both tasks; in brackets the 95 % interval of the difference, attempt by attempt. VOC: order in
-                time of the successes; antonym contrast: VOC under the right instruction less VOC under its opposite; success
-                AUC: last values of successes against failures; top-1: whether the right instruction of the two ends higher.
-                Judged by {attempts} unseen attempts, the same in every column: {plan.unseen_successes} successes and 3 times
-                {plan.unseen_failures} failures of each task."""
+                f"""Mean over both tasks; in brackets the 95 % interval of the difference, attempt by attempt. VOC:
+                order in time of the successes; antonym contrast: VOC under the right instruction less VOC under
+                its opposite; success AUC: last values of successes against failures; top-1: whether the right
+                instruction of the two ends higher. Judged by {attempts} unseen attempts, the same in every
+                column: {plan.unseen_successes} successes and 3 times {plan.unseen_failures} failures of each
+                task."""
             ),
             "\n".join(_wrapped(f"- {step}", "  ") for step in _steps(found, plan)),
             f"{machine['cpu']}, {machine['cores']} cores; written {about['when']}, commit {about['commit'][:12]}.\n",
@@ -97,8 +98,8 @@ def _steps(found: dict[str, Any], plan: Plan) -> list[str]:
         f"({plan.successes} successes and {2 * plan.failures} failures of each task), played as a JPEG camera through "
         "`encoder_node`, `reward_node`, `monitor_node` and `recorder_node`, with goals and verdicts by topic; "
         f"{sum(part['recorded']['frames'] for part in seeds)} frames in {len(seeds)} bags.",
-        f"**`liv finetune`** took {min(minutes):.1f} to {max(minutes):.1f} minutes, and recommended {sum(recommended)} of "
-        f"{len(recommended)} models; it judges by what it keeps aside of the afternoon.",
+        f"**`liv finetune`** took {min(minutes):.1f} to {max(minutes):.1f} minutes, and recommended "
+        f"{sum(recommended)} of {len(recommended)} models; it judges by what it keeps aside of the afternoon.",
         f"**`liv deploy`** took {min(swaps):.1f} to {max(swaps):.1f} s on the running nodes, the gate included.",
         f"{len(heard)} attempts were heard live; those whose rewards did not sum to the difference of their values: "
         f"{broken_sums(heard)}.",
