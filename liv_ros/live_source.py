@@ -115,7 +115,8 @@ class LiveSource:
     def health(self) -> wire.Health:
         """See Source."""
         with self._lock:
-            return self._health.told(self._news.states())
+            told = self._health.told(self._news.states())
+        return told if told.model else told.model_copy(update={"model": self._model})
 
     def episodes(self) -> list[wire.Episode]:
         """See Source."""

@@ -51,6 +51,7 @@ import sys
 import liv_model.cli, liv_model.reward_video, liv_model.encoder, liv_model.backends.openvino, liv_model.worker
 import liv_model.goal, liv_model.goal_store, liv_model.bags, liv_model.media
 import liv_model.engines.serve, liv_model.doctor.command, liv_model.doctor.ros, liv_model.doctor.model
+import liv_web.server, liv_web.recorded, liv_web.view_command
 wrong = {"torch", "rclpy", "mujoco", "onnx", "nncf", "tensorrt", "tensorrt_rtx"} & set(sys.modules)
 sys.exit(f"loaded {wrong}" if wrong else 0)
 """
