@@ -119,7 +119,7 @@ def dashboard(given: dict[str, str], cameras: dict) -> list:
     parameters = {name: text(given[name]) for name in ("bundle", "bundles") if given[name]}
     parameters |= {name: text(given[f"dashboard_{name}"]) for name in ("host", "token") if given[f"dashboard_{name}"]}
     if given["dashboard_port"]:
-        parameters["port"] = ParameterValue(given["dashboard_port"], value_type=int)
+        parameters["port"] = ParameterValue(LaunchConfiguration("dashboard_port"), value_type=int)
     return [node("dashboard_node", given, {**parameters, **cameras}, respawn_delay=5.0)]
 
 

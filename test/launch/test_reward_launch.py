@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ros2 launch liv_ros reward.launch.py` as on a robot; needs launch_ros and ros2cli, which have no wheels."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 
 import cv2
 import numpy as np
@@ -98,6 +100,36 @@ def test_the_demo_plays_again_and_again(environment, tmp_path):
         assert launch.wait(20) == 0
 
 
+def test_the_page_sets_goals_and_records(environment, bundle, frames, tmp_path):
+    pytest.importorskip("fastapi")
+    log = tmp_path / "launch.log"
+    arguments = [f"bundle:={bundle.path}", "camera:=/cam", "goal:=open the drawer", f"video:={frames}", "loop:=true"]
+    arguments += ["dashboard:=true", "dashboard_port:=0", f"record_folder:={tmp_path / 'bags'}"]
+    with log.open("wb") as out:
+        launch = subprocess.Popen([*ROS2, "launch", "liv_ros", "reward.launch.py", *arguments], stdout=out, stderr=out)
+    try:
+        wait_for(log, "the page: ")
+        page = re.search(r"the page: (http://\S+)", log.read_text())[1]
+        wait_for(log, "'open the drawer', familiarity 1.00")
+        assert ask(page, "api/goal", {"text": "close the drawer"})["accepted"]
+        assert ask(page, "api/status")["goal"]["text"] == "close the drawer"
+        assert ask(page, "api/record", {"on": True})["on"]
+        assert "is_first" in ros2("topic", "echo", "--once", "/liv/camera/reward", "liv_ros/msg/Reward")
+        assert not ask(page, "api/record", {"on": False})["on"]
+    finally:
+        launch.send_signal(signal.SIGINT)
+        assert launch.wait(20) == 0
+    [bag] = (tmp_path / "bags").iterdir()
+    assert "name: /liv/camera/reward\n" in (bag / "metadata.yaml").read_text()
+
+
+def ask(page, path, content=None):
+    data = None if content is None else json.dumps(content).encode()
+    request = urllib.request.Request(page + path, data=data, headers={"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
 def test_a_mistake_ends_the_launch(environment, tmp_path):
     log = tmp_path / "launch.log"
     command = [*ROS2, "launch", "liv_ros", "reward.launch.py", "bundle:=/none"]
@@ -107,5 +139,13 @@ def test_a_mistake_ends_the_launch(environment, tmp_path):
 
 
 def test_every_node_runs_by_ros2_run(environment):
-    for name in ("encoder_node", "reward_node", "monitor_node", "overlay_node", "video_node", "recorder_node"):
+    for name in (
+        "encoder_node",
+        "reward_node",
+        "monitor_node",
+        "overlay_node",
+        "video_node",
+        "recorder_node",
+        "dashboard_node",
+    ):
         assert f"liv_ros {name}" in ros2("pkg", "executables", "liv_ros")
