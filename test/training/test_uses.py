@@ -25,7 +25,7 @@ from training.uses.document import document
 from training.uses.findings import Findings, estimate, verdict
 from training.uses.paper import IMITATION as IMITATION_CLAIMS
 from training.uses.paper import PLANNING as PLANNING_CLAIMS
-from training.uses.plan import FULL, IMITATION, PLANNING, PLANS, QUICK, SHIPPED, SMALL
+from training.uses.plan import FULL, PLANNING, PLANS, QUICK, SHIPPED, SMALL
 
 ROOT = Path(command.__file__).parents[2]
 TRAINED = Path("runs/results")
@@ -50,7 +50,7 @@ def test_the_full_size_is_what_was_asked_for():
 
 
 def test_claims_are_about_rows_that_there_are():
-    for claims, rows in ((IMITATION_CLAIMS, IMITATION), (PLANNING_CLAIMS, PLANNING)):
+    for claims, rows in ((IMITATION_CLAIMS, FULL.imitation), (PLANNING_CLAIMS, FULL.planning)):
         assert {name for c in claims for name in (c.better, c.worse)} <= {row.name for row in rows}
 
 
@@ -67,7 +67,7 @@ def test_pieces_follow_what_they_need_and_write_files_of_their_own(plan, tmp_pat
 
 
 def test_rows_of_one_seed_differ_in_their_encoder_alone(tmp_path):
-    cut = pieces.cut(SMALL, tmp_path, TRAINED)
+    cut = pieces.cut(replace(FULL, bundle_imitates=False), tmp_path, TRAINED)
     found = [p for p in cut if p.kind == "imitate" and options(p, "--seed") == ["1"]]
     for count in ("10", "50"):
         same = [p.command[:-2] for p in found if options(p, "--demonstrations") == [count]]
@@ -91,14 +91,11 @@ def test_the_wrong_instruction_is_told_to_the_fine_tuned_network(tmp_path):
 
 
 def test_networks_are_pieces_of_make_results_and_no_more_than_it_takes(tmp_path):
-    names = {piece.name for piece in pieces.networks(SMALL, tmp_path)}
-    assert names == {"simulate-train", "simulate-new", "subset-20"} | {
-        f"{kind}-{arm}-{seed}"
+    names = {piece.name for piece in pieces.networks(replace(FULL, seeds=(0,), plan_scenes=2), tmp_path)}
+    assert names == {"simulate-train", "simulate-new", "subset-20", "pretrain-vip-image-0"} | {
+        f"{kind}-{seed}"
         for seed in (0, 1)
-        for kind, arm in (
-            *(("pretrain", arm) for arm in ("liv", "infonce", "vip-image")),
-            *(("finetune", f"{arm}-20") for arm in ("liv", "infonce")),
-        )
+        for kind in ("pretrain-liv", "pretrain-infonce", "finetune-liv-20", "finetune-infonce-20")
     }
 
 
@@ -154,26 +151,30 @@ def in_short(text):
 
 
 def test_the_document_says_what_the_numbers_say(tmp_path):
-    text = document(write(SMALL, tmp_path / "a", {"liv", "liv-tuned", "state", "simulator"}), tmp_path, ["by hand"])
+    good = {"liv", "liv-tuned", "state", "simulator", "shipped"}
+    text = document(write(SMALL, tmp_path / "a", good), tmp_path, ["by hand"])
     verdicts = [line.split("|")[-2].strip() for line in in_short(text)]
     assert len(verdicts) == len(IMITATION_CLAIMS) + len(PLANNING_CLAIMS)
     assert verdicts.count("agrees") == len(verdicts) - 1  # fine-tuned and zero-shot are alike
     assert "| LIV | 100 [100, 100] | 100 [100, 100] |" in text and "| InfoNCE only | 0 [0, 0] | 0 [0, 0] |" in text
-    assert "| *n: seeds x scenes x tasks* | 2 x 4 x 6 | 2 x 4 x 6 |" in text
+    assert "| *n: seeds x scenes x tasks* | 1 x 4 x 6 | 1 x 4 x 6 |" in text
     assert "25.0 pictures a second" in text and "by hand" in text
     text = document(
-        write(SMALL, tmp_path / "b", {"infonce", "infonce-tuned", "wrong", "vip-image", "random"}), tmp_path, []
+        write(SMALL, tmp_path / "b", {"infonce", "infonce-tuned", "wrong", "vip-image", "random", "shipped-wrong"}),
+        tmp_path,
+        [],
     )
     assert {line.split("|")[-2].strip().split(":")[0] for line in in_short(text)} == {"does not agree", "not decided"}
 
 
 def test_the_document_says_what_is_missing(tmp_path):
-    findings = write(SMALL, tmp_path, {"liv"}, seeds=(0,), scenes=(0, 1))
+    plan = replace(SMALL, seeds=(0, 1))
+    findings = write(plan, tmp_path, {"liv"}, seeds=(0,), scenes=(0, 1))
     missing = document(findings, tmp_path, []).split("## What is missing")[1]
     assert "imitation: 1 of 2 seeds are complete" in missing and "planning: 2 of 3 scenes" in missing
     assert "sequences a search: 24 here, 200 in the full size" in missing and "the shipped bundle" in missing
     pieces.planning_file(tmp_path, PLANNING[1], 1).write_text("")  # a row that was cut
-    assert Findings(SMALL, tmp_path).planning_scenes == (0,)
+    assert Findings(plan, tmp_path).planning_scenes == (0,)
 
 
 def test_the_document_can_be_written_when_nothing_is_there(tmp_path):

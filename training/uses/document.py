@@ -217,8 +217,9 @@ def _missing(findings: Findings) -> list[str]:
         )
         if here < full:
             lines.append(f"- {what}: {here} here, {full} in the full size (`make uses`)")
-    if not plan.with_bundle:
-        lines.append("- the shipped bundle as a further row, in the full size only: its pictures are larger")
+    for what, there in (("imitation", plan.bundle_imitates), ("planning", plan.bundle_plans)):
+        if not there:
+            lines.append(f"- {what}: the shipped bundle, in the full size only (its pictures are larger)")
     return ["## What is missing", "", *(lines or ["- nothing of the full size"]), ""]
 
 

@@ -76,7 +76,7 @@ class Findings:
     def imitation_seeds(self) -> tuple[int, ...]:
         """Seeds that every row of the first study, but for the shipped bundle, has a policy of for each number."""
         counts = self.plan.demonstrations
-        rows = [row for row in self.plan.imitation if row.name != "shipped"]
+        rows = [row for row in self.plan.imitation if not row.is_bundle]
         return tuple(
             seed
             for seed in self.plan.seeds
@@ -86,7 +86,7 @@ class Findings:
     @cached_property
     def planning_scenes(self) -> tuple[int, ...]:
         """Numbers of the scenes that every row of the second study, but for the shipped bundle, was planned in."""
-        rows = [row for row in self.plan.planning if row.name != "shipped"]
+        rows = [row for row in self.plan.planning if not row.is_bundle]
         return tuple(s for s in range(self.plan.plan_scenes) if all(self._is_planned(row, s) for row in rows))
 
     def imitation_rows(self) -> list[Row]:

@@ -65,6 +65,12 @@ PLANNING = (
         "liv-tuned",
         "wrong",
     ),
+    Claim(
+        "The same, with the shipped bundle.",
+        "Table 12",
+        "shipped",
+        "shipped-wrong",
+    ),
 )
 
 

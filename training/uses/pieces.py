@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 from liv_model.bundle import Bundle
@@ -12,7 +13,7 @@ from training.representation import RANDOM
 from training.results import pieces as results
 from training.results.pieces import Piece
 from training.results.plan import ROOT
-from training.uses.plan import SHIPPED, Plan, Row
+from training.uses.plan import Plan, Row
 
 _LIV = "liv_model.cli"
 _PICTURE_S = 0.04  # to render one of 64 px on a core, about
@@ -20,10 +21,10 @@ _PICTURE_S = 0.04  # to render one of 64 px on a core, about
 
 def networks(plan: Plan, folder: Path) -> list[Piece]:
     """The pieces of ``make results`` that make the networks of this plan, in its own folder."""
-    rows = [row for row in (*plan.imitation, *plan.planning) if row.arm]
+    planned = {plan.network_seed(scene) for scene in range(plan.plan_scenes)}
     wanted = {"simulate-train", "simulate-new", f"subset-{plan.shots}"}
-    for row in rows:
-        for seed in plan.seeds:
+    for rows, seeds in ((plan.imitation, plan.seeds), (plan.planning, planned)):
+        for row, seed in product(filter(lambda row: row.arm, rows), seeds):
             wanted.add(f"pretrain-{results.run_folder(folder, row.arm, seed).name}")
             if row.is_tuned:
                 wanted.add(f"finetune-{results.run_folder(folder, row.arm, seed, plan.shots).name}")
@@ -47,14 +48,14 @@ def cut(plan: Plan, folder: Path, trained: Path) -> list[Piece]:
 def encoder_of(plan: Plan, row: Row, seed: int, trained: Path) -> str:
     """What ``liv imitate`` and ``liv plan`` call it."""
     if row.arm is None:
-        return row.encoder if row is not SHIPPED else os.path.relpath(ROOT / row.encoder)
+        return os.path.relpath(ROOT / row.encoder) if row.is_bundle else row.encoder
     run = results.run_folder(trained, row.arm, seed, plan.shots if row.is_tuned else 0)
     return f"{RANDOM}{run}" if row.is_random else str(run)
 
 
 def size_of(plan: Plan, row: Row) -> int:
     """Side of the pictures that a row looks at."""
-    return Bundle.load(ROOT / row.encoder).image.size if row is SHIPPED else plan.results.pretrain().network.image_size
+    return Bundle.load(ROOT / row.encoder).image.size if row.is_bundle else plan.results.pretrain().network.image_size
 
 
 def imitation_file(folder: Path, row: Row, count: int, seed: int) -> Path:
@@ -135,10 +136,11 @@ def _planning(plan: Plan, folder: Path, trained: Path) -> list[Piece]:
             pieces.append(
                 Piece(
                     f"plan-{out.stem}",
-                    "plan" if row.arm or row is SHIPPED else "plan without pictures",
+                    "plan" if row.arm or row.is_bundle else "plan without pictures",
                     (_LIV, "plan", *_words(options), "-o", str(out)),
                     makes=out,
-                    guess_s=10 + searches * plan.sequences * plan.iterations * (_PICTURE_S if row.arm else 0.005),
+                    guess_s=10
+                    + searches * plan.sequences * plan.iterations * (_PICTURE_S if row.arm or row.is_bundle else 0.005),
                 )
             )
     return pieces

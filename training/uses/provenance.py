@@ -34,6 +34,7 @@ def provenance(plan: Plan, name: str, folder: Path, pieces: Sequence[Piece], wal
         f"- command: `{call}`; {len(entries)} of {len(pieces)} pieces are done; {wall_s / 60:.0f} min from start to "
         f"end, {sum(map(sum, spent.values())) / 60:.0f} min of pieces of one thread by the clock ({each})",
         f"- commits: {commits or 'none'}",
-        f"- networks: those of `make results` ([results.md](results.md)), seeds {', '.join(map(str, plan.seeds))}; "
+        f"- networks: those of `make results` ([results.md](results.md)); imitation with seeds "
+        f"{', '.join(map(str, plan.seeds))}; "
         "demonstrations in scenes from seed 0 on, judged in scenes from seed 100000 on",
     ]
