@@ -79,7 +79,7 @@ def _set_goal(page: Page, goal: str) -> None:
 
 
 def _write(file: Path, png: bytes, stage: dict[str, float]) -> None:
-    """With 256 colours, half of them for the camera's picture, so that the thin lines keep theirs: a third of the size."""
+    """With 256 colours, a third of the size; half of them are the camera's, so that the thin lines keep theirs."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     left, top = round(stage["x"] * SCALE), round(stage["y"] * SCALE)
     box = (left, top, left + round(stage["width"] * SCALE), top + round(stage["height"] * SCALE))

@@ -8,10 +8,12 @@ import { socketAddress } from "./wire.js";
 const STAMP_BYTES = 8;
 const STALE_MS = 2000;
 const AGAIN_MS = 1000;
+const SILENT_MS = 8000;
 
 export class LiveCamera {
   #socket = null;
   #timer = 0;
+  #opened = 0;
   #drawn = []; // times of the latest drawings, ms
   #note = "no picture yet";
 
@@ -42,14 +44,21 @@ export class LiveCamera {
   #connect() {
     const socket = (this.#socket = new WebSocket(socketAddress(`api/camera/${encodeURIComponent(this.name)}`)));
     socket.binaryType = "arraybuffer";
+    this.#opened = performance.now();
     socket.addEventListener("message", async ({ data }) => {
       await this.#draw(socket, data);
       if (socket.readyState === WebSocket.OPEN) socket.send("ok");
     });
-    socket.addEventListener("close", () => {
-      if (socket !== this.#socket) return;
-      this.#timer = setTimeout(() => this.#connect(), AGAIN_MS);
-    });
+    socket.addEventListener("close", () => socket === this.#socket && this.#again(AGAIN_MS));
+  }
+
+  #again(wait = 0) {
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+    clearTimeout(this.#timer);
+    this.#opened = performance.now() + wait;
+    this.#timer = setTimeout(() => this.#connect(), wait);
   }
 
   async #draw(socket, data) {
@@ -87,6 +96,8 @@ export class LiveCamera {
     this.stage.dataset.fresh = isFresh ? "yes" : "no";
     if (!isFresh && Number.isFinite(age)) this.#note = `no picture for ${Math.round(age / 1000)} s`;
     setText(byId("stage-note"), isFresh ? "" : this.#note);
+    // a network that was left closes nothing: what is silent for long is made anew
+    if (Math.min(age, performance.now() - this.#opened) > SILENT_MS) this.#again();
     const span = newest - this.#drawn[0];
     setText(byId("camera-rate"), isFresh && span > 0 ? `${fixed((1000 * (this.#drawn.length - 1)) / span, 0)} Hz` : "");
   }
