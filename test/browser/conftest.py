@@ -17,7 +17,7 @@ CHROMIUM_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-WITHIN_MS = 15_000
+WITHIN_MS = 20_000
 LAPTOP = {"width": 1366, "height": 768}
 PHONE = {"width": 390, "height": 844}
 # What Chromium itself says of a connection or an answer that a test breaks on purpose.
@@ -34,6 +34,26 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def expect(chromium):
+    """Playwright's: waits until a condition holds."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=WITHIN_MS)
+    return expect
+
+
+@pytest.fixture
+def set_goal():
+    """Type a goal and press Enter: ``set_goal(page, text)``."""
+
+    def set_goal(page, text):
+        page.locator("#goal-text").fill(text)
+        page.keyboard.press("Enter")
+
+    return set_goal
 
 
 @pytest.fixture

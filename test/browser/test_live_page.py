@@ -8,8 +8,6 @@ import pytest
 
 pytestmark = [pytest.mark.ros, pytest.mark.browser, pytest.mark.slow]
 
-WITHIN_MS = 20_000
-
 
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory, bundle):
@@ -30,22 +28,13 @@ def graph(tmp_path_factory, bundle):
 
 
 @pytest.fixture
-def page(graph, open_page):
+def page(graph, open_page, expect):
     """The page, connected and seeing."""
-    from playwright.sync_api import expect
-
-    expect.set_options(timeout=WITHIN_MS)
     page = open_page(graph.address)
     expect(page.locator("#connection")).to_have_text("live")
     expect(page.locator("#stage")).to_have_attribute("data-fresh", "yes")
     expect(page.locator("#r-value")).to_have_text(re.compile(r"\d"))
-    page.expect = expect
     return page
-
-
-def set_goal(page, text):
-    page.locator("#goal-text").fill(text)
-    page.keyboard.press("Enter")
 
 
 def values(page):
@@ -53,89 +42,89 @@ def values(page):
     return page.evaluate("() => window.fetch('api/episodes').then((answer) => answer.json())")
 
 
-def test_a_goal_in_words_starts_the_curve_anew(page):
+def test_a_goal_in_words_starts_the_curve_anew(page, expect, set_goal):
     set_goal(page, "press the button on the front")
-    page.expect(page.locator("#goal-now")).to_have_text("press the button on the front")
-    page.expect(page.locator("#goal-badge")).to_have_text("known 1.00")
-    page.expect(page.locator("#episodes li").first).to_contain_text("press the button on the front")
-    page.expect(page.locator("#legend")).to_contain_text("close the door")
+    expect(page.locator("#goal-now")).to_have_text("press the button on the front")
+    expect(page.locator("#goal-badge")).to_have_text("known 1.00")
+    expect(page.locator("#episodes li").first).to_contain_text("press the button on the front")
+    expect(page.locator("#legend")).to_contain_text("close the door")
     begun = values(page)[-1]
     assert begun["goal"] == "press the button on the front"
     assert begun["verdict"] is None
 
 
-def test_a_refused_goal_shows_its_reason_and_the_goal_before_stays(page):
+def test_a_refused_goal_shows_its_reason_and_the_goal_before_stays(page, expect, set_goal):
     set_goal(page, "open the door")
-    page.expect(page.locator("#goal-now")).to_have_text("open the door")
+    expect(page.locator("#goal-now")).to_have_text("open the door")
     set_goal(page, "very " * 2000)
-    page.expect(page.locator("#goal-refused")).to_contain_text("expected at most 32 tokens")
-    page.expect(page.locator("#goal-now")).to_have_text("open the door")
+    expect(page.locator("#goal-refused")).to_contain_text("expected at most 32 tokens")
+    expect(page.locator("#goal-now")).to_have_text("open the door")
 
 
 @pytest.mark.parametrize("text", ["<script>window.hacked = 1</script>", "open 🚪 the door 🦾", "افتح الباب"])
-def test_hostile_texts_go_through_the_graph_and_stay_texts(page, text):
+def test_hostile_texts_go_through_the_graph_and_stay_texts(page, text, expect, set_goal):
     set_goal(page, text)
-    page.expect(page.locator("#goal-now")).to_have_text(text)
-    page.expect(page.locator("#episodes li").first).to_contain_text(text)
+    expect(page.locator("#goal-now")).to_have_text(text)
+    expect(page.locator("#episodes li").first).to_contain_text(text)
     assert page.evaluate("window.hacked") is None
 
 
-def test_an_unfamiliar_goal_says_what_is_nearest(page):
+def test_an_unfamiliar_goal_says_what_is_nearest(page, expect, set_goal):
     set_goal(page, "sing a song of sixpence")
-    page.expect(page.locator("#goal-badge")).to_contain_text("unfamiliar")
+    expect(page.locator("#goal-badge")).to_contain_text("unfamiliar")
     page.locator("#goal-nearest button").first.click()
-    page.expect(page.locator("#goal-badge")).to_contain_text("known")
+    expect(page.locator("#goal-badge")).to_contain_text("known")
 
 
-def test_the_view_becomes_the_goal(page):
+def test_the_view_becomes_the_goal(page, expect):
     page.locator("#goal-view").click()
-    page.expect(page.locator("#goal-now")).to_have_text("this picture")
+    expect(page.locator("#goal-now")).to_have_text("this picture")
     page.wait_for_function("() => document.querySelector('#goal-picture').naturalWidth > 0")
-    page.expect(page.locator("#episodes li").first).to_contain_text("picture")
+    expect(page.locator("#episodes li").first).to_contain_text("picture")
 
 
-def test_verdicts_are_seen_in_the_list(page):
+def test_verdicts_are_seen_in_the_list(page, expect, set_goal):
     for key, verdict in (("Space", "success"), ("f", "failure"), ("d", "discarded")):
         set_goal(page, "open the door")
-        page.expect(page.locator("#goal-text")).to_have_value("")
-        page.expect(page.locator("#episodes li").first).to_contain_text("running")
+        expect(page.locator("#goal-text")).to_have_value("")
+        expect(page.locator("#episodes li").first).to_contain_text("running")
         page.keyboard.press(key)
-        page.expect(page.locator("#episodes li").first).to_contain_text(verdict)
+        expect(page.locator("#episodes li").first).to_contain_text(verdict)
 
 
-def test_a_bag_is_recorded(page, graph):
+def test_a_bag_is_recorded(page, graph, expect):
     page.keyboard.press("r")
-    page.expect(page.locator("#record")).to_have_attribute("aria-pressed", "true")
-    page.expect(page.locator("#record")).to_contain_text("free")
+    expect(page.locator("#record")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#record")).to_contain_text("free")
     page.keyboard.press("r")
-    page.expect(page.locator("#record")).to_have_attribute("aria-pressed", "false")
+    expect(page.locator("#record")).to_have_attribute("aria-pressed", "false")
     assert list((graph.folder / "bags").rglob("*.mcap"))
 
 
-def test_a_camera_is_lost_and_comes_back(page, graph):
+def test_a_camera_is_lost_and_comes_back(page, graph, expect):
     graph.end_video()
-    page.expect(page.locator("#stage-note")).to_contain_text("no picture for")
-    page.expect(page.locator("#r-state")).to_have_text("blind")
-    page.expect(page.locator("#hints")).to_contain_text("camera")
+    expect(page.locator("#stage-note")).to_contain_text("no picture for")
+    expect(page.locator("#r-state")).to_have_text("blind")
+    expect(page.locator("#hints")).to_contain_text("camera")
     graph.play(loop=True)
-    page.expect(page.locator("#stage")).to_have_attribute("data-fresh", "yes")
-    page.expect(page.locator("#r-state")).not_to_have_text("blind")
+    expect(page.locator("#stage")).to_have_attribute("data-fresh", "yes")
+    expect(page.locator("#r-state")).not_to_have_text("blind")
 
 
-def test_the_page_comes_back_with_its_node(page, graph):
+def test_the_page_comes_back_with_its_node(page, graph, expect, set_goal):
     graph.kill_page()
-    page.expect(page.locator("#offline")).to_be_visible()
+    expect(page.locator("#offline")).to_be_visible()
     graph.start_page()
-    page.expect(page.locator("#offline")).to_be_hidden()
-    page.expect(page.locator("#stage")).to_have_attribute("data-fresh", "yes")
+    expect(page.locator("#offline")).to_be_hidden()
+    expect(page.locator("#stage")).to_have_attribute("data-fresh", "yes")
     set_goal(page, "close the door")
-    page.expect(page.locator("#goal-now")).to_have_text("close the door")
+    expect(page.locator("#goal-now")).to_have_text("close the door")
 
 
-def test_a_model_is_swapped_and_brought_back(page):
+def test_a_model_is_swapped_and_brought_back(page, expect):
     page.locator("#models").click()
     page.get_by_role("button", name="Use tiny").click()
-    page.expect(page.locator("#models-answer")).to_contain_text("is in use")
+    expect(page.locator("#models-answer")).to_contain_text("is in use")
     page.locator("#models-back").click()
-    page.expect(page.locator("#models-answer")).to_contain_text(re.compile("^metaworld@.* is in use"))
-    page.expect(page.locator("#model-name")).to_contain_text("metaworld@")
+    expect(page.locator("#models-answer")).to_contain_text(re.compile("^metaworld@.* is in use"))
+    expect(page.locator("#model-name")).to_contain_text("metaworld@")

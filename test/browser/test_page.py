@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page over a made-up robot: what the person sees and does. The real graph: test_live_page.py."""
+"""The page over a made-up robot: what the person sees and does. The real graph: test_live_page.py"""
 
 import json
 import re
@@ -8,59 +8,14 @@ import urllib.request
 
 import pytest
 
-pytestmark = pytest.mark.browser
-
-expect = None  # of Playwright, which may be missing: set by the fixture
-
-
-@pytest.fixture(autouse=True)
-def _expect():
-    global expect
-    from playwright.sync_api import expect as playwrights
-
-    playwrights.set_options(timeout=15_000)
-    expect = playwrights
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def goal_now(page):
     return page.locator("#goal-now")
 
 
-def set_goal(page, text):
-    page.locator("#goal-text").fill(text)
-    page.keyboard.press("Enter")
-
-
-def test_a_goal_in_words_its_answer_and_the_keys(robot, open_page):
-    page = open_page(robot.address)
-    expect(page.locator("#connection")).to_have_text("live")
-    expect(goal_now(page)).to_have_text("open the door")
-    expect(page.locator("#stage")).to_have_attribute("data-fresh", "yes")
-    expect(page.locator("#r-value")).to_have_text(re.compile(r"^−?0\.\d{3}$"))
-
-    page.keyboard.press("g")
-    page.keyboard.type("press")
-    expect(page.locator("#goal-list")).to_contain_text("press the button")
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("Enter")
-    expect(goal_now(page)).to_have_text("press the button")
-    expect(page.locator("#goal-badge")).to_have_text("known 1.00")
-
-    page.keyboard.press("Space")
-    expect(page.locator("#toasts")).to_contain_text("success")
-    page.keyboard.press("f")
-    expect(page.locator("#toasts")).to_contain_text("failure")
-    page.keyboard.press("d")
-    expect(page.locator("#toasts")).to_contain_text("discarded")
-    assert robot.source.verdicts == ["success", "failure", "discard"]
-    page.keyboard.press("n")
-    expect(page.locator("#toasts")).to_contain_text("A new episode begins")
-    page.keyboard.press("r")
-    expect(page.locator("#record")).to_have_attribute("aria-pressed", "true")
-    expect(page.locator("#record")).to_contain_text("217 GB free")
-
-
-def test_an_unfamiliar_goal_names_what_is_nearest_and_a_click_sets_it(robot, open_page):
+def test_an_unfamiliar_goal_names_what_is_nearest_and_a_click_sets_it(robot, open_page, expect, set_goal):
     page = open_page(robot.address)
     set_goal(page, "tidy up")
     expect(page.locator("#goal-badge")).to_have_text("unfamiliar 0.41")
@@ -78,7 +33,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=list(HOSTILE))
-def test_hostile_texts_stay_texts(robot, open_page, text):
+def test_hostile_texts_stay_texts(robot, open_page, text, expect, set_goal):
     page = open_page(robot.address)
     set_goal(page, text)
     expect(goal_now(page)).to_have_text(text)
@@ -88,7 +43,7 @@ def test_hostile_texts_stay_texts(robot, open_page, text):
     assert page.locator("main img[src=x], main script").count() == 0
 
 
-def test_ten_thousand_characters_are_refused_and_break_nothing(robot, open_page):
+def test_ten_thousand_characters_are_refused_and_break_nothing(robot, open_page, expect, set_goal):
     page = open_page(robot.address)
     expect(goal_now(page)).to_have_text("open the door")
     set_goal(page, "x" * 10_000)
@@ -97,7 +52,7 @@ def test_ten_thousand_characters_are_refused_and_break_nothing(robot, open_page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_a_view_and_a_file_become_the_goal(robot, open_page, tmp_path):
+def test_a_view_and_a_file_become_the_goal(robot, open_page, tmp_path, expect):
     import cv2
     import numpy as np
 
@@ -114,7 +69,7 @@ def test_a_view_and_a_file_become_the_goal(robot, open_page, tmp_path):
     assert robot.source.pictures[-1].shape[:2] in {(3000, 2000), (1280, 853)}
 
 
-def test_a_dropped_picture_becomes_the_goal(robot, open_page):
+def test_a_dropped_picture_becomes_the_goal(robot, open_page, expect):
     page = open_page(robot.address)
     expect(goal_now(page)).to_have_text("open the door")
     page.evaluate("""async () => {
@@ -130,7 +85,7 @@ def test_a_dropped_picture_becomes_the_goal(robot, open_page):
     assert robot.source.pictures[-1].shape == (30, 40, 3)
 
 
-def test_a_camera_that_is_lost_and_comes_back(robot, open_page):
+def test_a_camera_that_is_lost_and_comes_back(robot, open_page, expect):
     page = open_page(robot.address)
     expect(page.locator("#stage")).to_have_attribute("data-fresh", "yes")
     robot.source.is_blind = True
@@ -142,7 +97,7 @@ def test_a_camera_that_is_lost_and_comes_back(robot, open_page):
     expect(page.locator("#hints li")).to_have_count(0)
 
 
-def test_cameras_spans_pause_and_hover(robot, open_page):
+def test_cameras_spans_pause_and_hover(robot, open_page, expect):
     page = open_page(robot.address)
     page.get_by_role("button", name="wrist").click()
     expect(page.locator("#picture")).to_have_attribute("aria-label", "Picture of camera wrist")
@@ -159,7 +114,7 @@ def test_cameras_spans_pause_and_hover(robot, open_page):
     expect(page.locator("#r-value")).to_have_text(value)
 
 
-def test_models_are_swapped_and_a_refusal_says_why(robot, open_page):
+def test_models_are_swapped_and_a_refusal_says_why(robot, open_page, expect):
     page = open_page(robot.address)
     page.locator("#models").click()
     page.get_by_role("button", name="Use kitchen").click()
@@ -169,7 +124,7 @@ def test_models_are_swapped_and_a_refusal_says_why(robot, open_page):
     expect(page.locator("#models-answer")).to_contain_text("there is no model before this one")
 
 
-def test_the_connection_is_made_anew(open_page):
+def test_the_connection_is_made_anew(open_page, expect, set_goal):
     from browser.conftest import served
     from browser.synthetic_robot import SyntheticRobot
 
@@ -194,32 +149,7 @@ def test_the_connection_is_made_anew(open_page):
         source.stop()
 
 
-def test_a_recording_is_played_and_scored_for_another_goal_at_once(recorded, open_page):
-    page = open_page(recorded.address)
-    expect(page.locator("#connection")).to_have_text("recording")
-    expect(page.locator("#verdicts")).to_be_hidden()
-    page.locator("#scrub").fill(page.locator("#scrub").get_attribute("max"))
-    expect(page.locator("#r-progress")).to_have_text(re.compile(r"^(9\d|100) %$"))
-    set_goal(page, "close the door")
-    expect(goal_now(page)).to_have_text("close the door")
-    expect(page.locator("#legend")).to_contain_text("open the door")  # the curve before stays, thin
-    expect(page.locator("#r-progress")).to_have_text(re.compile(r"^\d %$|^1\d %$"))
-    before = picture(page)
-    page.keyboard.press("Space")
-    expect(page.locator("#play")).to_have_attribute("aria-label", "Pause")
-    page.wait_for_function("() => Number(document.querySelector('#scrub').value) > 0.5")
-    page.keyboard.press("Space")
-    expect(page.locator("#play")).to_have_attribute("aria-label", "Play")
-    assert picture(page) != before
-    page.keyboard.press("ArrowRight")
-    assert not page.locator("#offline").is_visible()
-
-
-def picture(page):
-    return page.evaluate("document.querySelector('#picture').toDataURL()")
-
-
-def test_a_token_is_asked_for_and_leaves_the_address(robot, open_page):
+def test_a_token_is_asked_for_and_leaves_the_address(robot, open_page, expect, set_goal):
     from browser.conftest import served
 
     token = "a-token-of-twenty-four-characters"
@@ -258,18 +188,7 @@ def test_a_foreign_page_can_neither_ask_nor_listen(robot):
         assert shut.value.response.status_code == 403
 
 
-def test_a_phone_scrolls_down_and_never_sideways(robot, open_page):
-    from browser.conftest import PHONE
-
-    page = open_page(robot.address, viewport=PHONE, is_mobile=True, has_touch=True)
-    expect(page.locator("#stage")).to_have_attribute("data-fresh", "yes")
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    expect(page.locator("#v-success")).to_be_in_viewport()
-    page.locator("#v-success").tap()
-    expect(page.locator("#toasts")).to_contain_text("success")
-
-
-def test_a_laptop_shows_it_on_one_screen_in_both_themes(robot, open_page):
+def test_a_laptop_shows_it_on_one_screen_in_both_themes(robot, open_page, expect):
     page = open_page(robot.address, color_scheme="dark")
     expect(page.locator("#stage")).to_have_attribute("data-fresh", "yes")
     assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
