@@ -42,5 +42,7 @@ export function showHealth(health) {
 
 /** Show which model is in use. */
 export function showModel(identity) {
-  setText(byId("model-name"), short(identity || "no model", 40));
+  const name = short(identity || "no model", 40);
+  setText(byId("model-name"), name);
+  byId("models").setAttribute("aria-label", `Model: ${name}`);
 }
