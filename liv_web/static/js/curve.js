@@ -119,6 +119,12 @@ export class Curve {
     return { t: cut(this.t), value: cut(this.value), reward: cut(this.reward), progress: cut(this.progress) };
   }
 
+  /** Whether an episode begins after a time, up to another. */
+  beginsIn(after, until) {
+    const i = indexAt(this.firsts, after + 1e-9);
+    return i < this.firsts.length && this.firsts[i] <= until;
+  }
+
   /** At most so many values since a time, evenly spread. */
   few(from, most) {
     const values = this.value.slice(indexAt(this.t, from)).filter((value) => value !== null);

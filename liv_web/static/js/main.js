@@ -170,8 +170,8 @@ async function loadCurve() {
   const curve = new Curve(Infinity);
   curve.append(batch);
   batch.state?.forEach((state, i) => state && curve.appendState({ t: batch.t[i], state, message: "" }));
-  curve.goalText = goal?.text || "a picture";
-  curve.scores = earlier(before, curve, batch.others ?? []);
+  curve.asked = { text: goal?.text || "a picture", value: batch.value };
+  curve.scores = earlier(before, curve.asked.text, batch);
   curves.set(name, curve);
   plots.curve = curve;
   if (recording.camera !== name) recording.open(name, batch.t, status.duration_s);
@@ -179,13 +179,13 @@ async function loadCurve() {
 }
 
 /** Curves beside the goal's, in the shape of a goal set: those that the server tells, and those of goals before. */
-function earlier(before, curve, others) {
-  const columns = new Map(before.goalText ? before.scores.texts.map((text, i) => [text, before.scores.values[i]]) : []);
-  if (before.goalText) columns.set(before.goalText, before.value);
-  for (const { text, value } of others) columns.set(text, value);
-  columns.delete(curve.goalText);
-  const kept = [...columns].filter(([, column]) => column.length === curve.t.length).slice(-EARLIER);
-  return { texts: kept.map(([text]) => text), t: curve.t, values: kept.map(([, column]) => column) };
+function earlier(before, text, { t, others = [] }) {
+  const columns = new Map(before.asked ? before.scores.texts.map((known, i) => [known, before.scores.values[i]]) : []);
+  if (before.asked) columns.set(before.asked.text, before.asked.value);
+  for (const other of others) columns.set(other.text, other.value);
+  columns.delete(text);
+  const kept = [...columns].filter(([, column]) => column.length === t.length).slice(-EARLIER);
+  return { texts: kept.map(([known]) => known), t, values: kept.map(([, column]) => column) };
 }
 
 // --- what is looked at ----------------------------------------------------------------------------------------------

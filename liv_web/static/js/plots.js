@@ -116,7 +116,8 @@ export class Plots {
       ctx.beginPath();
       let isDown = false;
       for (let i = begin - (begin % stride); i < end; i += stride) {
-        const isGap = y[i] === null || y[i] === undefined || (i > 0 && t[i] - t[Math.max(0, i - stride)] > stride);
+        const before = t[Math.max(0, i - stride)];
+        const isGap = t[i] - before > stride || this.curve.beginsIn(before, t[i]);
         if (y[i] !== null && y[i] !== undefined) {
           const point = [u.valToPos(t[i], "x", true), u.valToPos(y[i], "y", true)];
           if (isDown && !isGap) ctx.lineTo(...point);
