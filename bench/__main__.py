@@ -114,6 +114,13 @@ def _recording(section: Section, options: Options) -> None:
     recording.measure(section, options)
 
 
+def _dashboard(section: Section, options: Options) -> None:
+    _isolate()
+    from bench import dashboard
+
+    dashboard.measure(section, Bundle.load(options.bundle), options)
+
+
 def _start(section: Section, options: Options) -> None:
     _isolate()
     from bench import node_start
@@ -146,6 +153,7 @@ PARTS: dict[str, Part] = {
     "offline": _offline,
     "label": _label,
     "recording": _recording,
+    "dashboard": _dashboard,
     "start": _start,
 }
 GPU_PARTS: dict[str, Part] = {"gpu": _gpu_part}

@@ -187,13 +187,14 @@ def _difference(these: list[Turn], those: list[Turn]) -> float:
 
 
 def _contenders(bundle: Bundle, precisions: list[str], transport: str, threads: int) -> list[Contender]:
-    found = [_ours(bundle, precision, transport, threads) for precision in precisions]
+    found = [ours(bundle, precision, transport, threads) for precision in precisions]
     naive = {"bundle": str(bundle.path), "goal": GOAL, "topic": "/naive/image", "transport": transport}
     naive["threads"] = threads
     return [*found, Contender(NAIVE, "/naive", (("bench", "naive_node", naive),))]
 
 
-def _ours(bundle: Bundle, precision: str, transport: str, threads: int) -> Contender:
+def ours(bundle: Bundle, precision: str, transport: str, threads: int) -> Contender:
+    """encoder_node and reward_node."""
     namespace = f"/ours_{precision}"
     encoder = {
         "bundle": str(bundle.path),
@@ -236,6 +237,10 @@ class Arena:
 
     def __exit__(self, *exception) -> None:
         self._stack.close()
+
+    def process(self, contender: Contender, name: str) -> NodeProcess:
+        """One of the nodes of a side."""
+        return next(process for process in self._processes[contender.name] if process.name == name)
 
     def turn(self, contender: Contender, stream: Stream, seconds: float) -> Turn:
         """Show one side the camera for some seconds, after a warm-up that does not count."""

@@ -54,6 +54,11 @@ _GROUND = {
         "`recorder_node` while another process publishes cameras and all that LIV says of each picture. *% of a core*: "
         "processor time of all its threads by the time that went by. *lost*: published, and not in the bag."
     ),
+    "dashboard": (
+        "The live graph with `monitor_node` and `dashboard_node`, while nobody looks at the page and while many do, in "
+        "turns. The pages are websockets in one process on this same machine, where they would be on others; it gives "
+        "way to everything else (nice 19). *share*: of the p99 where nobody looks, turn by turn."
+    ),
     "start": "Seconds.",
     "gpu": (
         "*call*: from pictures in the memory of the CPU to embeddings there. *GPU*: between two CUDA events, with the"
@@ -67,6 +72,7 @@ _TITLES = {
     "offline": "Recordings",
     "label": "Relabelling bags",
     "recording": "Recording bags",
+    "dashboard": "The page and its viewers",
     "start": "Imports and starts",
     "gpu": "Encoders on the GPU",
 }
@@ -242,6 +248,20 @@ def _recording(rows: list[Row]) -> list[str]:
     return [table(rows, columns)]
 
 
+def _dashboard(rows: list[Row]) -> list[str]:
+    columns = {
+        "camera": _camera,
+        "who looks": _side,
+        "turns": _text("turns"),
+        "n": _text("n"),
+        "messages to pages": _text("messages"),
+        "p50 ms": _text("p50_ms"),
+        "p99 ms": _text("p99_ms"),
+        "p99, share": _spread("p99_share"),
+    }
+    return _by_model(rows, columns)
+
+
 def _start(rows: list[Row]) -> list[str]:
     return [table(rows, {"": _text("what"), "n": lambda row: str(row["s"]["n"]), "s": _spread("s")})]
 
@@ -269,6 +289,7 @@ _TABLES = {
     "offline": _offline,
     "label": _label,
     "recording": _recording,
+    "dashboard": _dashboard,
     "start": _start,
     "gpu": _gpu,
 }

@@ -89,6 +89,14 @@ def _recording(rows: list[Row]) -> Iterator[Row]:
         yield _row(words, f"{share:g} %, {lost} of {row['messages']} lost", share < 10 and not lost)
 
 
+def _dashboard(rows: list[Row]) -> Iterator[Row]:
+    for row in rows:
+        if "p99_share" in row:
+            share = row["p99_share"]["median"]
+            words = f"stamp to reward p99, looked at by {row['side']}: at most 1.1 of that by nobody"
+            yield _row(words, f"{share:g}", share <= 1.1)
+
+
 def _gpu(rows: list[Row]) -> Iterator[Row]:
     for row in rows:
         if row["batch"] == 1 and row["side"] == "TensorRT fp16" and "speedup" in row:
@@ -104,5 +112,6 @@ _JUDGES: dict[str, Callable[[list[Row]], Iterator[Row]]] = {
     "offline": _offline,
     "label": _label,
     "recording": _recording,
+    "dashboard": _dashboard,
     "gpu": _gpu,
 }

@@ -115,7 +115,8 @@ class Guard:
             if refused.status == 401 and refused.got != "none":
                 self._wrong_tokens.take(client)
             return refused
-        enough = self._requests.take(client) and (request.method in SAFE_METHODS or self._changes.take(client))
+        changes = request.method not in SAFE_METHODS and request.method != "WEBSOCKET"
+        enough = self._requests.take(client) and (not changes or self._changes.take(client))
         return None if enough else Refused(429, expected="fewer requests", got="too many", remedy="wait a second")
 
     async def _enter(self, scope: MutableMapping[str, Any], request: Request, send: Send) -> None:

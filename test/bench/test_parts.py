@@ -46,6 +46,21 @@ Path(sys.argv[1]).write_text(json.dumps(section.rows))
 """
 
 
+LOOK = """
+import json, sys
+from pathlib import Path
+from liv_ros.demo import isolate
+isolate()
+from bench import dashboard
+from bench.options import Options
+from bench.results import Section
+from liv_model.bundle import Bundle
+section = Section()
+dashboard.measure(section, Bundle.load(sys.argv[1]), Options(turn_s=2.0, graph_rounds=1))
+Path(sys.argv[2]).write_text(json.dumps(section.rows))
+"""
+
+
 def test_encoders_of_a_tiny_bundle(bundle):
     pytest.importorskip("onnxruntime")
     section = Section()
@@ -91,6 +106,23 @@ def test_recording_a_robot(tmp_path):
     [target] = targets(results)
     assert "0 of 240 lost" in target["reached"]
     assert "| 2 of 640x480 JPEG, 30 Hz | 8 |" in page._recording([row])[0]
+
+
+@pytest.mark.slow
+@pytest.mark.ros
+def test_pages_that_look(bundle, tmp_path):
+    pytest.importorskip("liv_ros.msg")
+    pytest.importorskip("fastapi")
+    words = [sys.executable, "-c", LOOK, str(bundle.path), str(tmp_path / "rows.json")]
+    subprocess.run(words, cwd=HERE.parents[1], check=True)
+    nobody, fifty, pictures = json.loads((tmp_path / "rows.json").read_text())
+    assert (nobody["side"], nobody["messages"]) == ("nobody", 0)
+    assert nobody["n"] > 20 and "p99_share" not in nobody
+    assert fifty["messages"] > 500 and fifty["p99_share"]["n"] == 1
+    assert pictures["messages"] > fifty["messages"] / 2
+    results = {"sections": {"dashboard": {"rows": [nobody, fifty, pictures]}}}
+    assert [row["target"].split(",")[1] for row in targets(results)] == [" looked at by 50 pages"] * 2
+    assert "| 640x480 JPEG, 30 Hz | nobody | 1 |" in page._dashboard([nobody, fifty, pictures])[-1]
 
 
 def test_torch_computes_what_we_do():

@@ -154,6 +154,19 @@ def test_pages_beyond_the_last_are_sent_away(serve, robot, monkeypatch):
             pass
 
 
+def test_fifty_pages_of_one_machine_come_at_once(serve, robot):
+    from contextlib import ExitStack
+
+    server = serve(robot)
+    with ExitStack() as stack:
+        pages = [stack.enter_context(connect(f"ws://localhost:{server.port}/api/events")) for _ in range(50)]
+        wait_for(lambda: server.viewers == 50)
+        robot.sample(0.5)
+        for page in pages:
+            while json.loads(page.recv(timeout=20))["type"] != "samples":
+                pass
+
+
 def wait_for(condition):
     done = threading.Event()
     for _ in range(2000):
