@@ -121,7 +121,7 @@ def test_pages_that_look(bundle, tmp_path):
     assert fifty["messages"] > 500 and fifty["p99_share"]["n"] == 1
     assert pictures["messages"] > fifty["messages"] / 2
     results = {"sections": {"dashboard": {"rows": [nobody, fifty, pictures]}}}
-    assert [row["target"].split(",")[1] for row in targets(results)] == [" looked at by 50 pages"] * 2
+    assert ["looked at by 50 pages" in row["target"] for row in targets(results)] == [True] * 2
     assert "| 640x480 JPEG, 30 Hz | nobody | 1 |" in page._dashboard([nobody, fifty, pictures])[-1]
 
 
