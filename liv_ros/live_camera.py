@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from rclpy.node import Node
@@ -25,8 +26,9 @@ class LiveCamera:
     """
 
     def __init__(self, node: Node, name: str):
-        self._node = node
         self._input = CameraInput(node, name, self._on_image)
+        self._jobs: deque[Callable[[], None]] = deque()
+        self._wake = node.create_guard_condition(self._do_jobs)
         self._watchers: list[OnPicture] = []
         self._input.open()  # a topic that is no ROS name is said at the start
         self._input.close()
@@ -47,9 +49,13 @@ class LiveCamera:
         self._input.close()
 
     def _on_executor(self, job: Callable[[], None]) -> None:
-        """Subscriptions come and go on the thread that waits for them."""
-        if self._node.executor is not None:
-            self._node.executor.create_task(job)
+        """Subscriptions come and go on the thread that waits for them, once it does."""
+        self._jobs.append(job)
+        self._wake.trigger()
+
+    def _do_jobs(self) -> None:
+        while self._jobs:
+            self._jobs.popleft()()
 
     def _add(self, on_picture: OnPicture) -> None:
         if not self._watchers:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from typing import Any
@@ -77,6 +78,7 @@ class WebServer:
 
     def stop(self) -> None:
         """Close every connection; idempotent."""
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # whom it cuts off is no error from now on
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(STOP_WITHIN_S)

@@ -173,6 +173,27 @@ def test_pictures_are_subscribed_only_while_somebody_looks(graph, page):
     graph.wait(lambda: subscribers() == before, "the page to let go")
 
 
+def test_a_page_that_comes_before_the_node_spins_is_not_forgotten(probe):
+    import rclpy
+    from rclpy.executors import SingleThreadedExecutor
+
+    from liv_ros.live_camera import LiveCamera
+
+    context = rclpy.Context()
+    context.init()
+    node = rclpy.create_node("early", context=context)
+    executor = SingleThreadedExecutor(context=context)
+    try:
+        LiveCamera(node, "camera").watch(print)
+        executor.add_node(node)
+        executor.spin_once(timeout_sec=5)
+        probe.connected(probe.camera)
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        context.shutdown()
+
+
 def test_a_jpeg_is_passed_through(probe, start, bundle):
     from sensor_msgs.msg import CompressedImage
 
