@@ -139,7 +139,8 @@ def _planning(findings: Findings) -> list[str]:
         "## Planning",
         "",
         f"{len(plan.new_tasks)} tasks that the networks were not trained on: {_texts(plan.new_tasks)}; *fine-tuned* "
-        f"ones have seen {plan.shots} episodes of each, the shipped bundle 36. Cross-entropy method in the simulator: {plan.sequences} "
+        f"ones have seen {plan.shots} episodes of each, the shipped bundle 36. Cross-entropy method in the simulator: "
+        f"{plan.sequences} "
         f"sequences (the paper: {FULL.sequences}), horizon {plan.horizon}, {plan.iterations} iterations, then "
         f"{plan.execute} steps are done; {plan.steps} steps to do the task in. The objective is the value of the last "
         "picture of a sequence alone, which is the sum of its rewards and a constant. Each scene is planned with the "
