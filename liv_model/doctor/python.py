@@ -26,6 +26,9 @@ USEFUL = {
     "rich": (("rich",), "tables and bars on the terminal: `liv reward`, `liv demo`"),
     "PIL": (("pillow",), "bundles of CLIP, the released LIV and other bicubic ones"),
     "matplotlib": (("matplotlib",), "pictures of curves: `liv reward`, `liv demo`"),
+    "fastapi": (("fastapi",), "the page: dashboard_node, `liv view`"),
+    "uvicorn": (("uvicorn",), "the page"),
+    "websockets": (("websockets",), "the page"),
 }
 
 

@@ -154,6 +154,30 @@ def test_pages_beyond_the_last_are_sent_away(serve, robot, monkeypatch):
             pass
 
 
+def test_a_page_that_stops_reading_costs_no_memory_and_nobody_else(serve, robot):
+    """The socket fills up, then what waits for that page, then its oldest go; another page gets all."""
+    server = serve(robot)
+    address = f"ws://localhost:{server.port}/api/events"
+    with connect(address, max_queue=1) as stuck, connect(address) as quick:
+        wait_for(lambda: server.viewers == 2)
+        robot.sample(0.5)
+        stuck.recv(timeout=10)
+        got = 0
+        for i in range(300):
+            robot.listener.tell("load", i=i, pad="x" * 200_000)
+            told = json.loads(quick.recv(timeout=20))
+            while told["type"] != "load":
+                told = json.loads(quick.recv(timeout=20))
+            assert told["i"] == i
+            got += 1
+            if any(viewer.dropped for viewer in server._hub._viewers):
+                break
+        [slow] = [viewer for viewer in server._hub._viewers if viewer.dropped]
+        assert len(slow._waiting) <= event_hub.MOST_WAITING
+        assert got > event_hub.MOST_WAITING
+    wait_for(lambda: server.viewers == 0)
+
+
 def test_fifty_pages_of_one_machine_come_at_once(serve, robot):
     from contextlib import ExitStack
 
