@@ -13,6 +13,7 @@ from liv_model.encoder import Encoder
 from liv_model.errors import GoalError
 from liv_model.image import to_square
 from liv_model.instruction_scale import instruction_scale
+from liv_model.script import scripts
 from liv_model.tokenizer import clean_text
 from liv_model.value import values
 
@@ -54,8 +55,8 @@ class ResolvedGoal:
     Attributes:
         embedding: float32 (D,), unit norm.
         calibration: how values for this goal read as progress.
-        nearest: known instructions, nearest first; empty for an image goal.
-        familiarity: cosine to the nearest one; NaN for an image goal.
+        nearest: known instructions, nearest first; empty for an image goal, or a text in a script that it never read.
+        familiarity: cosine to the nearest one; NaN likewise.
         message: "" when all is well, else what the person should know.
     """
 
@@ -74,6 +75,7 @@ class GoalResolver:
         self._encoder = encoder
         self._phrases = [(text, known) for known in bundle.instructions for text in (known.text, *known.paraphrases)]
         texts = [text for text, _ in self._phrases]
+        self._scripts = scripts(texts)
         self._known = encoder.encode_texts(texts) if texts else np.zeros((0, bundle.dim), np.float32)
 
     def resolve(self, goal: Goal) -> ResolvedGoal:
@@ -89,6 +91,8 @@ class GoalResolver:
 
     def _resolve_text(self, text: str) -> ResolvedGoal:
         embedding = self._encoder.encode_texts([text])[0]
+        if self._phrases and (foreign := scripts([text]) - self._scripts):
+            return ResolvedGoal(embedding, Calibration(), (), float("nan"), _unread(text, foreign))
         ranked = self._rank(embedding)
         nearest = tuple(KnownGoal(known.text, cosine) for known, cosine in ranked)
         if nearest and nearest[0].familiarity >= self._bundle.familiarity:
@@ -106,6 +110,11 @@ class GoalResolver:
             if known.text not in best or cosine > best[known.text][1]:
                 best[known.text] = (known, float(cosine))
         return sorted(best.values(), key=lambda pair: -pair[1])[:_NEAREST]
+
+
+def _unread(text: str, foreign: frozenset[str]) -> str:
+    names = ", ".join(sorted(name.lower() for name in foreign))
+    return f"unfamiliar: {text!r} has signs that this model has never read ({names}): what it makes of them is chance"
 
 
 def _unlearned(known: str) -> str:

@@ -33,6 +33,18 @@ def test_an_unknown_instruction_is_accepted_with_a_warning_and_without_progress(
     assert len(resolved.nearest) == 3
 
 
+@pytest.mark.parametrize("text", ["افتح الباب", "打开门", "open the дверь", "🚪🚪"])
+def test_a_script_that_the_model_never_read_is_unfamiliar_whatever_its_cosine(resolver, text):
+    resolved = resolver.resolve(Goal(text))
+    assert math.isnan(resolved.familiarity) and resolved.nearest == () and not resolved.calibration.is_known
+    assert "has signs that this model has never read" in resolved.message
+
+
+@pytest.mark.parametrize("text", ["Öpen the drawer, 2 × now!", "open the drawer £5"])
+def test_accents_numbers_and_punctuation_are_of_every_script(resolver, text):
+    assert "signs" not in resolver.resolve(Goal(text)).message
+
+
 def test_a_task_that_the_model_has_not_learned_has_no_progress_and_says_so(tmp_path):
     ends = {"open the drawer": (0.1, 0.6), "close the drawer": (0.1, 0.7), "open the door": (0.4, 0.41)}
     known = [
