@@ -81,9 +81,17 @@ class Objective:
         """Float64 (N,), more is better."""
         if self.representation is None:
             return np.zeros(len(outcomes.rewards)) if self.is_blind else outcomes.rewards
-        encode, pictures = self.representation.encoder.encode_images, outcomes.pictures
+        return self.values(outcomes.pictures)
+
+    def values(self, pictures: np.ndarray) -> np.ndarray:
+        """Of pictures uint8 (N, S, S, 3), float64 (N,)."""
+        encode = self.representation.encoder.encode_images
         embeddings = [encode(pictures[i : i + _BATCH]) for i in range(0, len(pictures), _BATCH)]
         return values(np.concatenate(embeddings), self.goal[None])[:, 0]
+
+    def value_now(self, scene: LiveScene) -> float | None:
+        """Of what the scene looks like; None where no value is the objective."""
+        return float(self.values(scene.picture()[None])[0]) if self.representation else None
 
 
 @dataclass(frozen=True)
@@ -96,6 +104,8 @@ class Planned:
         rollout_s: that acting out and rendering took, seconds.
         wall_s: all together.
         actions: float (T, 4), what was done.
+        value: at the beginning and at the end; None where no value is the objective. A search that fails and yet ends
+            high has found a picture that the network takes for success.
     """
 
     success_step: int | None
@@ -103,6 +113,7 @@ class Planned:
     rollout_s: float
     wall_s: float
     actions: np.ndarray
+    value: tuple[float, float] | None
 
 
 def plan_episode(task: str, seed: int, objective: Objective, control: Control, *, workers: int = 0) -> Planned:
@@ -122,6 +133,7 @@ def plan_episode(task: str, seed: int, objective: Objective, control: Control, *
         Rollouts(task, seed, objective.size, workers=workers) as rollouts,
         LiveScene(task, seed, objective.size) as scene,
     ):
+        begun = objective.value_now(scene)
         while not scene.succeeded and len(done) < control.steps:
             state = scene.save()
             best = search(
@@ -136,8 +148,9 @@ def plan_episode(task: str, seed: int, objective: Objective, control: Control, *
                     break
             mean = np.concatenate([best[control.execute :], np.zeros((control.execute, ACTION))])
         success_step = len(done) if scene.succeeded else None
+        value = None if begun is None else (begun, objective.value_now(scene))
         wall_s = time.perf_counter() - began
-        return Planned(success_step, rollouts.pictures, rollouts.seconds, wall_s, np.array(done))
+        return Planned(success_step, rollouts.pictures, rollouts.seconds, wall_s, np.array(done), value)
 
 
 def open_objective(name: str, task: str, instruction: str, opened: dict[str, Representation]) -> Objective:
@@ -198,6 +211,7 @@ def _plan_all(arguments: argparse.Namespace, tasks: Sequence[str], scenes: range
                 "objective": arguments.objective,
                 "instruction": arguments.instruction,
                 "success_step": found.success_step,
+                "value": found.value and [round(value, 3) for value in found.value],
                 "pictures": found.pictures,
                 "rollout_s": round(found.rollout_s, 2),
                 "wall_s": round(found.wall_s, 2),
@@ -231,7 +245,9 @@ def _tell(rows: Sequence[dict], tasks: Sequence[str], as_json: bool) -> None:
     for task in tasks:
         found = [row["success_step"] for row in rows if row["task"] == task]
         done = [steps for steps in found if steps is not None]
-        print(f"{task:<24} {len(done):3d} of {len(found)}" + (f", {np.median(done):.0f} steps" if done else ""))
+        rose = [row["value"] for row in rows if row["task"] == task and row.get("value")]
+        line = f"{task:<24} {len(done):3d} of {len(found)}" + (f", {np.median(done):.0f} steps" if done else "")
+        print(line + (", value {:.2f} to {:.2f}".format(*np.mean(rose, axis=0)) if rose else ""))
     pictures, seconds = (sum(row[name] for row in rows) for name in ("pictures", "rollout_s"))
     if pictures and seconds:
         print(f"{pictures} pictures, {pictures / seconds:.1f} a second, acting included")

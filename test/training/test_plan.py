@@ -168,7 +168,8 @@ def test_the_value_of_what_it_would_see_decides_what_is_done():
     encoder = Bright(rendered)
     objective = Objective(Representation(encoder, 16), np.array([1, 0], np.float32))
     found = plan_episode("reach", 100_000, objective, Control(Cem(6, 4, 1), execute=4, steps=8))
-    assert found.pictures == sum(rendered) == 12 and found.rollout_s <= found.wall_s
+    assert found.pictures == 12 and sum(rendered) == 14  # and one before, one after
+    assert found.rollout_s <= found.wall_s and all(-1 <= value <= 1 for value in found.value)
 
 
 @pytest.mark.slow
