@@ -45,6 +45,7 @@ def test_a_recording_is_played_and_scored_for_another_goal_at_once(recorded, ope
     page = open_page(recorded.address)
     expect(page.locator("#connection")).to_have_text("recording")
     expect(page.locator("#verdicts")).to_be_hidden()
+    expect(page.locator("#scrub-time")).to_have_text("0.0 / 4.6 s")
     page.locator("#scrub").fill(page.locator("#scrub").get_attribute("max"))
     expect(page.locator("#r-progress")).to_have_text(re.compile(r"^(9\d|100) %$"))
     set_goal(page, "close the door")

@@ -10,6 +10,12 @@ const STALE_MS = 2000;
 const AGAIN_MS = 1000;
 const SILENT_MS = 8000;
 
+/** Once the page is looked at: in a hidden one no picture is asked for. */
+function seen() {
+  if (document.visibilityState === "visible") return undefined;
+  return new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
+}
+
 export class LiveCamera {
   #socket = null;
   #timer = 0;
@@ -47,6 +53,7 @@ export class LiveCamera {
     this.#opened = performance.now();
     socket.addEventListener("message", async ({ data }) => {
       await this.#draw(socket, data);
+      await seen();
       if (socket.readyState === WebSocket.OPEN) socket.send("ok");
     });
     socket.addEventListener("close", () => socket === this.#socket && this.#again(AGAIN_MS));
@@ -97,7 +104,8 @@ export class LiveCamera {
     if (!isFresh && Number.isFinite(age)) this.#note = `no picture for ${Math.round(age / 1000)} s`;
     setText(byId("stage-note"), isFresh ? "" : this.#note);
     // a network that was left closes nothing: what is silent for long is made anew
-    if (Math.min(age, performance.now() - this.#opened) > SILENT_MS) this.#again();
+    const isSilent = Math.min(age, performance.now() - this.#opened) > SILENT_MS;
+    if (isSilent && document.visibilityState === "visible") this.#again();
     const span = newest - this.#drawn[0];
     setText(byId("camera-rate"), isFresh && span > 0 ? `${fixed((1000 * (this.#drawn.length - 1)) / span, 0)} Hz` : "");
   }

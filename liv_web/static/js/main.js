@@ -20,7 +20,7 @@ import { short } from "./text.js";
 import { bindTheme } from "./theme.js";
 import { bindVerdicts } from "./verdicts.js";
 import { SPANS_S, View } from "./view.js";
-import { get } from "./wire.js";
+import { get, refusal } from "./wire.js";
 
 const EARLIER = 5; // curves of goals before, over a recording
 
@@ -69,7 +69,10 @@ const receive = {
     for (const curve of curves.values()) if (!curve.verdicts.some((held) => held.t === t)) curve.verdicts.push({ t, verdict });
   },
   goal: (message) => onGoal(message.goal),
-  episodes: (message) => episodes.show(message.episodes, !view.isRecorded),
+  episodes(message) {
+    plots.episodes = message.episodes;
+    episodes.show(message.episodes, !view.isRecorded);
+  },
   health(message) {
     showHealth(message.health);
     if (!view.isRecorded) episodes.goOn(curves);
@@ -104,9 +107,15 @@ const events = new Events(
     byId("offline").hidden = isOpen;
     document.body.dataset.offline = isOpen ? "no" : "yes";
     if (isOpen) refresh();
-    else setText(byId("offline-text"), `No connection to the robot. Next try in ${Math.ceil(wait / 1000)} s.`);
+    else tellOffline(wait);
   },
 );
+
+async function tellOffline(wait) {
+  setText(byId("offline-text"), `No connection to the robot. Next try in ${Math.ceil(wait / 1000)} s.`);
+  const reason = await refusal();
+  if (reason && !byId("offline").hidden) setText(byId("offline-text"), `No connection: ${reason}.`);
+}
 
 // --- cameras --------------------------------------------------------------------------------------------------------
 

@@ -45,14 +45,15 @@ function axes({ view, hasTimes, ySplits, yLabel }) {
  * @param place element to fill
  * @param options view: the stretch of time; yRange(): [low, high]; ySplits(u, axis, low, high) and yLabel(value): marks;
  *   hasTimes: whether the axis of times is written; series: of uPlot, one; under(u, ctx), over(u, ctx): draw below and above the line;
- *   onZoom(from, to), onHover(time or null)
+ *   headPx: room above for names; onZoom(from, to), onHover(time or null)
  */
 export function makePanel(place, options) {
-  const { view, yRange, series, under, over, onZoom, onHover, hasTimes } = options;
+  const { view, yRange, series, under, over, onZoom, onHover, hasTimes, headPx = 0 } = options;
   const drawn = (draw) => (u) => {
     u.ctx.save();
     u.ctx.beginPath();
-    u.ctx.rect(u.bbox.left, u.bbox.top - 2, u.bbox.width, u.bbox.height + 4);
+    const head = headPx * (devicePixelRatio || 1);
+    u.ctx.rect(u.bbox.left, u.bbox.top - head - 2, u.bbox.width, u.bbox.height + head + 4);
     u.ctx.clip();
     draw(u, u.ctx);
     u.ctx.restore();
@@ -61,7 +62,7 @@ export function makePanel(place, options) {
     {
       width: place.clientWidth || 300,
       height: place.clientHeight || 80,
-      padding: [8, RIGHT_PX, hasTimes ? 0 : 6, 0],
+      padding: [8 + headPx, RIGHT_PX, hasTimes ? 0 : 6, 0],
       legend: { show: false },
       cursor: {
         sync: { key: "liv", setSeries: false },

@@ -10,12 +10,15 @@ import { fixed, percent } from "./text.js";
 
 const LEAST_SPAN = 0.3; // of the value axis: less would show noise large
 const LEAST_REWARD = 0.02;
+const NAME_PX = 42; // of the panel's own name
+const HEAD_PX = 14;
 const MARKS = { success: ["progressing", "✓"], failure: ["regressing", "✗"], discard: ["idle", "–"] };
 export const MOST_LINES = 8;
 
 export class Plots {
   curve = null;
   goalText = "";
+  episodes = []; // of the wire
   playhead = null; // s, of a recording
   hover = null;
   #value = [0, 1];
@@ -28,6 +31,7 @@ export class Plots {
     const common = { view, onZoom, over: (u, ctx) => this.#marks(u, ctx) };
     this.valuePanel = makePanel(byId("plot-value"), {
       ...common,
+      headPx: HEAD_PX,
       yRange: () => this.#value,
       ySplits: (_u, _axis, low, high) => splits(low, high, high - low > 1.2 ? 0.5 : high - low > 0.6 ? 0.2 : 0.1),
       yLabel: (y) => fixed(y, 1),
@@ -150,17 +154,39 @@ export class Plots {
     ctx.fillRect(u.bbox.left, zero - ratio / 2, u.bbox.width, ratio);
   }
 
+  /** What each episode was to do, at its beginning, as far as there is room. */
+  #names(u, ctx, ratio) {
+    const [from, to] = this.#range;
+    const { left, top, width } = u.bbox;
+    ctx.font = `500 ${10.5 * ratio}px Inter, sans-serif`;
+    ctx.textAlign = "left";
+    ctx.textBaseline = "middle";
+    ctx.fillStyle = colours.dim;
+    this.episodes.forEach(({ begin_s: begin, goal }, i) => {
+      const next = this.episodes[i + 1]?.begin_s ?? Infinity;
+      if (!goal || next < from || begin > to) return;
+      const x = Math.max(u.valToPos(begin, "x", true), left + NAME_PX * ratio) + 6 * ratio;
+      const flagged = this.curve.verdicts.find(({ t }) => t > begin && t < next)?.t ?? Infinity;
+      const ends = Math.min(next, flagged, to);
+      const room = u.valToPos(ends, "x", true) - x - (ends === flagged ? 10 : 4) * ratio;
+      const words = fitting(ctx, goal, Math.min(room, left + width - x));
+      ctx.fillText(words, x, top - 8 * ratio);
+    });
+  }
+
   /** Where episodes begin, verdicts, and the frame that a recording shows. */
   #marks(u, ctx, hasLetters = false) {
     const ratio = devicePixelRatio || 1;
     const [from, to] = this.#range;
     const { top, height } = u.bbox;
+    const head = (hasLetters ? HEAD_PX : 0) * ratio;
     const upright = (time, colour, width) => {
       ctx.fillStyle = colour;
-      ctx.fillRect(Math.round(u.valToPos(time, "x", true) - width / 2), top - 2, width, height + 4);
+      ctx.fillRect(Math.round(u.valToPos(time, "x", true) - width / 2), top - head - 2, width, height + head + 4);
     };
     const isSeen = (time) => time >= from && time <= to;
     for (const time of this.curve.firsts) if (isSeen(time)) upright(time, colours.faint, ratio);
+    if (hasLetters) this.#names(u, ctx, ratio);
     for (const { t, verdict } of this.curve.verdicts) {
       if (!isSeen(t) || !MARKS[verdict]) continue;
       const [colour, letter] = MARKS[verdict];
@@ -171,17 +197,24 @@ export class Plots {
   }
 }
 
+/** The start of a text that fits. */
+function fitting(ctx, text, width) {
+  const symbols = Array.from(text.slice(0, 80));
+  while (symbols.length && ctx.measureText(symbols.join("")).width > width) symbols.pop();
+  return symbols.length > 3 ? symbols.join("") : "";
+}
+
 /** A small round flag with a letter. */
 function flag(ctx, x, top, ratio, colour, letter) {
   ctx.fillStyle = colour;
   ctx.beginPath();
-  ctx.arc(x, top + 8 * ratio, 7 * ratio, 0, 2 * Math.PI);
+  ctx.arc(x, top - 8 * ratio, 7 * ratio, 0, 2 * Math.PI);
   ctx.fill();
   ctx.fillStyle = colours["on-state"];
   ctx.font = `700 ${9 * ratio}px Inter, sans-serif`;
   ctx.textAlign = "center";
   ctx.textBaseline = "middle";
-  ctx.fillText(letter, x, top + 8.5 * ratio);
+  ctx.fillText(letter, x, top - 7.5 * ratio);
 }
 
 /** Whole multiples of a step. */

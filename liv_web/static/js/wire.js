@@ -37,6 +37,16 @@ async function ask(path, options) {
 /** The JSON of an address. */
 export const get = (path) => ask(path, {});
 
+/** Why there is no connection, where the server can be reached and says so; "" where it cannot. */
+export async function refusal() {
+  try {
+    const answer = await fetch(at("api/status"), { cache: "no-store" });
+    return answer.ok ? "" : problem(answer.status, await answer.json().catch(() => null));
+  } catch {
+    return "";
+  }
+}
+
 /** Send JSON, or a picture as it is, and return the JSON that comes back. */
 export function post(path, body = {}) {
   const isPicture = body instanceof Blob;
