@@ -2,8 +2,11 @@
 """``liv demo`` as a user runs it, on a small recording."""
 
 import json
+import re
+import signal
 import subprocess
 import sys
+import time
 
 import cv2
 import numpy as np
@@ -84,6 +87,7 @@ def test_words_that_look_like_something_else(video, bundle, tmp_path):
         "--video", str(video), "--bundle", str(bundle.path), "-o", str(tmp_path / "o"), "--goal", "[/x] $x_{ yes"
     )
     assert result.returncode == 0, result.stderr
+    assert f"liv view {tmp_path}/o/bag" in result.stderr  # no page follows, for there is no terminal
 
 
 @pytest.mark.parametrize(
@@ -102,3 +106,41 @@ def test_a_mistake_is_one_line_and_exit_code_2(video, bundle, tmp_path, words, m
     assert "Traceback" not in result.stderr
     assert message in result.stderr.strip().splitlines()[-1]
     assert not list(tmp_path.iterdir())  # nothing half-written
+
+
+@pytest.mark.slow
+def test_it_ends_with_the_page_until_ctrl_c(video, bundle, tmp_path):
+    """Live: a goal that is set there is scored. Ctrl-C is a clean end, and what was recorded there stays."""
+    from liv_ros.demo import make_output
+
+    httpx = pytest.importorskip("httpx")
+    pytest.importorskip("fastapi")
+    out, log = tmp_path / "out", tmp_path / "log.txt"
+    words = ["demo", "--page", "--video", str(video), "--goal", "open the drawer", "--bundle", str(bundle.path)]
+    with log.open("wb") as file:
+        command = [sys.executable, "-m", "liv_model.cli", *words, "-o", str(out)]
+        process = subprocess.Popen(command, stdout=file, stderr=file)
+    try:
+        said = wait_for(lambda: re.search(r"The page, live: (http://localhost:\d+/)", log.read_text()), process)
+        client = httpx.Client(base_url=said[1], timeout=20)
+        wait_for(lambda: (client.get("api/status").json()["goal"] or {}).get("text") == "open the drawer", process)
+        assert client.post("api/goal", json={"text": "close the drawer"}).json()["accepted"]
+        wait_for(lambda: client.get("api/episodes").json()[-1]["goal"] == "close the drawer", process)
+        wait_for(lambda: client.get("api/status").json()["can"]["record"], process)
+        recorded = client.post("api/record", json={"on": True}).json()["folder"]
+        assert recorded.startswith(str(out / "recorded"))
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(40) == 0, log.read_text()
+    assert "Traceback" not in log.read_text()
+    make_output(out, video)
+    assert sorted(path.name for path in out.iterdir()) == ["log", "recorded"]
+
+
+def wait_for(condition, process, within_s=90):
+    deadline = time.monotonic() + within_s
+    while not (result := condition()):
+        assert process.poll() is None, "it has ended"
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+    return result
