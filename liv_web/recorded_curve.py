@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,10 @@ from liv_model.goal import ResolvedGoal
 from liv_model.task_state import DEFAULT_THRESHOLDS, TaskStateDetector, require_thresholds
 from liv_model.value import values
 from liv_web.recorded_embeddings import CameraEmbeddings
+
+MOST_JUDGED = (
+    6000  # of longer recordings the task state is judged from so many, evenly spread: a goal is answered at once
+)
 
 
 @dataclass(frozen=True)
@@ -61,5 +66,11 @@ def _states(
     except ConfigError:  # a model that does not say
         thresholds = DEFAULT_THRESHOLDS
     detector = TaskStateDetector(thresholds, calibration=calibration)
+    step = math.ceil(len(value) / MOST_JUDGED)
     samples = zip(seen.stamps_ns.tolist(), value.tolist(), progress.tolist(), seen.is_first.tolist(), strict=True)
-    return [detector.update(*sample).state.name.lower() for sample in samples]
+    states: list[str] = []
+    for index, (stamp_ns, v, p, is_first) in enumerate(samples):
+        if index % step == 0 or is_first:
+            detector.update(stamp_ns, v, p, is_first)
+        states.append(detector.sample.state.name.lower())
+    return states
