@@ -79,10 +79,10 @@ def open_page(chromium):
 
 @contextmanager
 def served(source, **options):
-    """The page over a source, on a free port."""
+    """The page over a source, on a free port unless told."""
     from liv_web.server import WebServer
 
-    server = WebServer(source, port=0, **options)
+    server = WebServer(source, **{"port": 0, **options})
     server.start()
     try:
         yield server

@@ -166,6 +166,23 @@ def test_a_token_is_asked_for_and_leaves_the_address(robot, open_page, expect, s
         expect(page.locator("#connection")).to_have_text("live")
 
 
+def test_a_page_with_an_old_token_says_so_and_does_not_go_on_trying(robot, open_page, expect):
+    from browser.conftest import served
+
+    with served(robot.source, host="0.0.0.0", token="the-first-token-of-this-test") as server:
+        port = server.port
+        page = open_page(f"http://127.0.0.1:{port}/?token=the-first-token-of-this-test")
+        expect(page.locator("#connection")).to_have_text("live")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("websocket", lambda socket: asked.append(socket.url))
+    with served(robot.source, host="0.0.0.0", token="another-token-after-a-restart", port=port):
+        expect(page.locator("#offline-text")).to_contain_text("token")
+        count = len(asked)
+        page.wait_for_timeout(3000)  # what must not happen has no event
+        assert len(asked) == count
+
+
 EVIL = "http://evil.example"
 
 

@@ -30,21 +30,24 @@ export class LiveCamera {
     setInterval(() => this.#tell(), 500);
   }
 
-  /** Look at a camera. */
+  /** Look at a camera; at the same one again where a connection was lost. */
   open(name) {
-    this.close();
+    this.rest();
+    if (name !== this.name) {
+      this.#drawn = [];
+      this.#note = "no picture yet";
+    }
     this.name = name;
     this.canvas.setAttribute("aria-label", `Picture of camera ${name}`);
     this.#connect();
   }
 
-  close() {
+  /** Ask for no more pictures until `open`. */
+  rest() {
     clearTimeout(this.#timer);
     const socket = this.#socket;
     this.#socket = null;
     socket?.close();
-    this.#drawn = [];
-    this.#note = "no picture yet";
   }
 
   #connect() {
@@ -60,10 +63,7 @@ export class LiveCamera {
   }
 
   #again(wait = 0) {
-    const socket = this.#socket;
-    this.#socket = null;
-    socket?.close();
-    clearTimeout(this.#timer);
+    this.rest();
     this.#opened = performance.now() + wait;
     this.#timer = setTimeout(() => this.#connect(), wait);
   }
@@ -105,7 +105,7 @@ export class LiveCamera {
     setText(byId("stage-note"), isFresh ? "" : this.#note);
     // a network that was left closes nothing: what is silent for long is made anew
     const isSilent = Math.min(age, performance.now() - this.#opened) > SILENT_MS;
-    if (isSilent && document.visibilityState === "visible") this.#again();
+    if (isSilent && this.#socket && document.visibilityState === "visible") this.#again();
     const span = newest - this.#drawn[0];
     setText(byId("camera-rate"), isFresh && span > 0 ? `${fixed((1000 * (this.#drawn.length - 1)) / span, 0)} Hz` : "");
   }

@@ -45,6 +45,11 @@ export class Events {
     socket.addEventListener("close", () => this.#again(socket));
   }
 
+  /** Try no more until `now` is called: each attempt with a wrong token counts against this machine. */
+  rest() {
+    clearTimeout(this.#timer);
+  }
+
   /** Take a long silence as the end: a robot that left the network closes nothing. */
   #listen() {
     clearTimeout(this.#silence);

@@ -106,15 +106,22 @@ const events = new Events(
     setText(sign, isOpen ? (view.isRecorded ? "recording" : "live") : "offline");
     byId("offline").hidden = isOpen;
     document.body.dataset.offline = isOpen ? "no" : "yes";
-    if (isOpen) refresh();
-    else tellOffline(wait);
+    if (isOpen) {
+      refresh();
+      if (camera && !view.isRecorded) live.open(camera);
+    } else {
+      live.rest();
+      tellOffline(wait);
+    }
   },
 );
 
 async function tellOffline(wait) {
   setText(byId("offline-text"), `No connection to the robot. Next try in ${Math.ceil(wait / 1000)} s.`);
   const reason = await refusal();
-  if (reason && !byId("offline").hidden) setText(byId("offline-text"), `No connection: ${reason}.`);
+  if (!reason || byId("offline").hidden) return;
+  events.rest();
+  setText(byId("offline-text"), `No connection: ${reason}.`);
 }
 
 // --- cameras --------------------------------------------------------------------------------------------------------

@@ -37,11 +37,11 @@ async function ask(path, options) {
 /** The JSON of an address. */
 export const get = (path) => ask(path, {});
 
-/** Why there is no connection, where the server can be reached and says so; "" where it cannot. */
+/** Why the server lets this page in no longer, such as another token after a restart; "" where it does, or is not there. */
 export async function refusal() {
   try {
     const answer = await fetch(at("api/status"), { cache: "no-store" });
-    return answer.ok ? "" : problem(answer.status, await answer.json().catch(() => null));
+    return [401, 403].includes(answer.status) ? problem(answer.status, await answer.json().catch(() => null)) : "";
   } catch {
     return "";
   }
