@@ -16,12 +16,12 @@ from liv_model.errors import ConfigError
 from liv_ros.diagnostics import OK, Diagnostics
 from liv_ros.parameters import camera_names, parameter
 from liv_ros.run import run_node
+from liv_web.access import TOKEN_VARIABLE
 
 if TYPE_CHECKING:
     from liv_ros.live_source import LiveSource
 
 LESS_URGENT = 5  # nice: where the CPU is short, rewards come first
-TOKEN_VARIABLE = "LIV_DASHBOARD_TOKEN"
 
 
 class DashboardNode(Node):

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 SHORTEST_TOKEN = 16
+TOKEN_VARIABLE = "LIV_DASHBOARD_TOKEN"  # of the environment: what stands in a command line, others can read
 SAFE_METHODS = {"GET", "HEAD"}
 
 

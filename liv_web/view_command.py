@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import threading
 import webbrowser
@@ -20,6 +21,7 @@ from liv_model.label_reading import Recording, open_recording
 from liv_model.label_sources import EMBEDDINGS, Wish, camera_name
 from liv_model.loaded_model import LoadedModel, warm
 from liv_model.progress_bar import progress_bar
+from liv_web.access import TOKEN_VARIABLE
 from liv_web.recorded import RecordedSource
 from liv_web.recorded_embeddings import CameraEmbeddings, choose_source, encoded_embeddings, stored_embeddings
 from liv_web.recorded_notes import read_notes
@@ -162,7 +164,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--precision", default="auto", choices=PRECISIONS, help="of its engine (default: auto)")
     add("--host", default="127.0.0.1", help="address to listen on; on any but this machine's own a token is asked for")
     add("--port", type=_port, default=8642, help="to listen on; 0 = any that is free (default: 8642)")
-    add("--token", default="", help="that is asked for (default: one is made where it is needed)")
+    token = f"that is asked for (default: {TOKEN_VARIABLE}, else one is made where it is needed)"
+    add("--token", default=os.environ.get(TOKEN_VARIABLE, ""), help=token)
     add("--no-browser", action="store_true", help="print the address alone")
     return parser
 
