@@ -40,7 +40,7 @@ def options(piece, name):
 
 
 def test_the_full_size_is_what_was_asked_for():
-    assert len(FULL.tasks) >= 6 and FULL.demonstrations == (10, 50) and len(FULL.seeds) == 3
+    assert len(FULL.tasks) >= 6 and {10, 50} < set(FULL.demonstrations) and len(FULL.seeds) == 3
     assert len(FULL.new_tasks) >= 4 and (FULL.sequences, FULL.horizon, FULL.shots) == (200, 20, 20)
     assert {row.name for row in FULL.imitation} == {"liv", "infonce", "vip-image", "random", "state", "shipped"}
     assert {"liv", "liv-tuned", "infonce", "wrong", "simulator"} <= {row.name for row in FULL.planning}

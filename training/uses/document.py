@@ -209,9 +209,9 @@ def _why(plan: Plan) -> list[str]:
         "- A policy feels its own hand's place, from which much of a motion follows whatever the picture shows, and "
         "features of a random network tell scenes apart too. Both can narrow the differences between representations.",
         "- A search finds what the objective values, not what was meant. In both scenes that were looked at "
-        "(fine-tuned LIV of seed 0, *unlock the door* and *press the handle down sideways*, scene 100000) it ended at a "
-        "picture that the small network values more than the scripted policy's success, and that is none (`liv plan` "
-        "prints the value at the beginning and at the end). Recordings hold no such pictures, so metrics over "
+        "(fine-tuned LIV of seed 0, *unlock the door* and *press the handle down sideways*, scene 100000) it ended at "
+        "a picture that the small network values more than the scripted policy's success, and that is none: `liv plan` "
+        "prints the value at the beginning and the end. Recordings hold no such pictures, so metrics over "
         "recordings ([results.md](results.md)) look better than planning with the same network.",
         f"- Networks trained for {plan.results.pretrain().steps} steps: who is ahead after so many, not in the end.",
         "",
