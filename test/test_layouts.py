@@ -96,6 +96,7 @@ def test_plotjuggler_shows_topics_and_fields_that_there_are():
 
 
 @pytest.mark.ros
+@pytest.mark.slow
 def test_the_bag_of_the_demo_has_these_types(bundle, tmp_path):
     """Of the topics that the demo records, which include pictures, goal and reward."""
     import subprocess

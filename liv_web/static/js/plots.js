@@ -4,6 +4,7 @@
 import { colours, goalColour } from "./colours.js";
 import { indexAt } from "./curve.js";
 import { byId } from "./dom.js";
+import { linePath } from "./line_path.js";
 import { makePanel, showData } from "./panel.js";
 import { drawBand } from "./state_band.js";
 import { fixed, percent } from "./text.js";
@@ -35,7 +36,7 @@ export class Plots {
       yRange: () => this.#value,
       ySplits: (_u, _axis, low, high) => splits(low, high, high - low > 1.2 ? 0.5 : high - low > 0.6 ? 0.2 : 0.1),
       yLabel: (y) => fixed(y, 1),
-      series: { stroke: () => colours.curve, width: 2.25, points: { show: false } },
+      series: { paths: linePath(false), stroke: () => colours.curve, width: 2.25, points: { show: false } },
       under: (u, ctx) => this.#goalSet(u, ctx),
       over: (u, ctx) => this.#marks(u, ctx, true),
       onHover: (time) => {
@@ -48,7 +49,7 @@ export class Plots {
       yRange: () => [0, 1.02],
       ySplits: () => [0, 0.5, 1],
       yLabel: (y) => percent(y),
-      series: { stroke: () => colours.curve, fill: () => colours.fill, width: 1.75, points: { show: false } },
+      series: { paths: linePath(true), stroke: () => colours.curve, fill: () => colours.fill, width: 1.75, points: { show: false } },
     });
     this.rewardPanel = makePanel(byId("plot-reward"), {
       ...common,
