@@ -1,60 +1,75 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page over a running graph: goals, verdicts, pictures and models go through real nodes and real DDS."""
+"""The page over a running graph: goals, verdicts, pictures and recordings go through real nodes and real DDS.
 
-import json
+One graph for all: to start one takes longer than a test. What needs other nodes is in test_dashboard_alone.py.
+"""
+
 import os
-import re
-import shutil
-import subprocess
-import sys
 
 import cv2
 import numpy as np
 import pytest
+from ros.conftest import Probe
+from ros.dashboard_page import Page, told
 
 pytestmark = pytest.mark.ros
 
-fastapi = pytest.importorskip("fastapi", reason="requirements/web.txt is not installed")
+pytest.importorskip("fastapi", reason="requirements/web.txt is not installed")
+
+RELIABLE = {"camera.reliability": "reliable"}
 
 
-class Page:
-    """dashboard_node and a client of its API."""
+@pytest.fixture(scope="module")
+def start_node(tmp_path_factory, bundle):
+    """Start nodes that live as long as these tests."""
+    from liv_ros.node_process import NodeProcess
 
-    def __init__(self, probe, process):
-        import httpx
+    folder, processes = tmp_path_factory.mktemp("nodes"), []
 
-        self.process = process
-        self.port = int(probe.wait(lambda: re.search(r"the page: http://localhost:(\d+)/", process.output), "page")[1])
-        self.client = httpx.Client(base_url=f"http://localhost:{self.port}", timeout=30)
+    def start(name, **parameters):
+        log = folder / f"{name}_{len(processes)}.log"
+        processes.append(NodeProcess(name, {**parameters}, log, namespace="/liv"))
+        return processes[-1]
 
-    def get(self, path, **query):
-        return self.client.get(f"/api/{path}", params=query)
-
-    def post(self, path, **content):
-        return self.client.post(f"/api/{path}", json=content)
-
-    def connect(self, name="events"):
-        from websockets.sync.client import connect
-
-        return connect(f"ws://localhost:{self.port}/api/{name}")
+    start.folder = folder
+    yield start
+    for process in processes:
+        process.stop()
+    for process in processes:
+        assert "Traceback" not in process.output, process.output
 
 
-@pytest.fixture
-def page(graph, start, bundle):
-    """The page of a graph whose goal is "open the drawer"."""
-    process = start("dashboard_node", port=0, bundle=str(bundle.path), **{"camera.reliability": "reliable"})
-    page = Page(graph, process)
+@pytest.fixture(scope="module")
+def graph(start_node, bundle):
+    """encoder_node and reward_node with a goal, connected to the probe from end to end."""
+    probe = Probe()
+    state = str(start_node.folder / "state")
+    start_node("encoder_node", bundle=str(bundle.path), goal="open the drawer", state_folder=state, **RELIABLE)
+    start_node("reward_node", state_folder=state)
+    probe.connected(probe.camera)
+    probe.wait(lambda: probe.node.count_subscribers("/liv/camera/embedding") >= 2, "reward_node on embeddings")
+    probe.wait(lambda: probe.node.count_publishers("/liv/camera/reward"), "rewards")
+    probe.wait(lambda: probe.show() and probe.rewards, "a first reward")
+    yield probe
+    probe.close()
+
+
+@pytest.fixture(scope="module")
+def whole_page(graph, start_node, bundle):
+    """The page of the graph."""
+    page = Page(graph, start_node("dashboard_node", port=0, bundle=str(bundle.path), **RELIABLE))
     graph.wait(lambda: page.get("status").json()["goal"], "the goal on the page")
     yield page
     page.client.close()
 
 
-def told(socket, kind, where=lambda event: True):
-    """The next event of a type."""
-    while True:
-        event = json.loads(socket.recv(timeout=20))
-        if event["type"] == kind and where(event):
-            return event
+@pytest.fixture
+def page(graph, whole_page):
+    """The page, its goal "open the drawer", scored."""
+    answer = whole_page.post("goal", text="open the drawer").json()
+    graph.wait(lambda: (whole_page.get("status").json()["goal"] or {}).get("id") == answer["id"], "the goal")
+    graph.wait(lambda: graph.show() and graph.rewards[-1:] and graph.rewards[-1].goal_id == answer["id"], "a reward")
+    return whole_page
 
 
 def test_what_there_is(graph, page, bundle):
@@ -117,7 +132,7 @@ def test_a_page_that_comes_late_has_what_has_been(graph, page):
     with page.connect() as late:
         past = told(late, "samples")
         assert past["value"][-5:] == pytest.approx([reward.value for reward in rewards], abs=1e-6)
-        assert told(late, "verdict")["verdict"] == "failure"
+        assert told(late, "verdict", lambda e: e["verdict"] == "failure")["goal_id"] == rewards[-1].goal_id
         assert told(late, "goal")["goal"]["text"] == "open the drawer"
         assert told(late, "episodes")["episodes"][-1]["verdict"] == "failure"
         assert told(late, "health")["health"]["model"]
@@ -173,87 +188,6 @@ def test_pictures_are_subscribed_only_while_somebody_looks(graph, page):
     graph.wait(lambda: subscribers() == before, "the page to let go")
 
 
-def test_a_page_that_comes_before_the_node_spins_is_not_forgotten(probe):
-    import rclpy
-    from rclpy.executors import SingleThreadedExecutor
-
-    from liv_ros.live_camera import LiveCamera
-
-    context = rclpy.Context()
-    context.init()
-    node = rclpy.create_node("early", context=context)
-    executor = SingleThreadedExecutor(context=context)
-    try:
-        LiveCamera(node, "camera").watch(print)
-        executor.add_node(node)
-        executor.spin_once(timeout_sec=5)
-        probe.connected(probe.camera)
-    finally:
-        executor.shutdown()
-        node.destroy_node()
-        context.shutdown()
-
-
-def test_a_jpeg_is_passed_through(probe, start, bundle):
-    from sensor_msgs.msg import CompressedImage
-
-    camera = probe.node.create_publisher(CompressedImage, "/front/compressed", 10)
-    parameters = {
-        "camera.topic": "/front/compressed",
-        "camera.transport": "compressed",
-        "camera.reliability": "reliable",
-    }
-    page = Page(probe, start("dashboard_node", port=0, bundle=str(bundle.path), **parameters))
-    with page.connect("camera/camera") as socket:
-        probe.connected(camera)
-        jpeg = cv2.imencode(".jpg", np.full((30, 40, 3), 200, np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 33])[1].tobytes()
-        camera.publish(CompressedImage(format="jpeg", data=jpeg))
-        assert socket.recv(timeout=20)[8:] == jpeg
-
-
-def test_what_is_wrong_is_said_in_plain_words(probe, start, bundle):
-    page = Page(probe, start("dashboard_node", port=0, bundle=str(bundle.path)))
-    health = page.get("health").json()
-    assert health["level"] == "error"
-    assert any("encoder does not answer" in hint for hint in health["hints"])
-    answer = page.post("goal", text="open the drawer")
-    assert answer.status_code == 503
-    assert "encoder_node" in answer.json()["detail"]["remedy"]
-    assert page.post("verdict", verdict="success").status_code == 409
-    start("encoder_node", goal="open the drawer")
-    start("reward_node")
-    hint = "No pictures from camera: is its driver running, and does it publish on /camera/image_raw?"
-    probe.wait(lambda: hint in page.get("health").json()["hints"], "the hint about the camera")
-    told_by_it = page.get("health").json()
-    assert told_by_it["engine"].startswith("openvino")
-    assert told_by_it["gate"].startswith("passed")
-
-
-def test_models_of_a_folder_are_swapped_and_rolled_back(probe, start, bundle, tmp_path):
-    from liv_model import bundle as bundles
-
-    other = tmp_path / "shelf" / "second"
-    shutil.copytree(bundle.path, other)
-    manifest = {k: v for k, v in bundle.manifest.items() if k not in ("format", "files")}
-    (other / bundles.MANIFEST).unlink()
-    second = bundles.seal(other, {**manifest, "name": "second"})
-    (tmp_path / "shelf" / "broken").mkdir()
-    (tmp_path / "shelf" / "broken" / bundles.MANIFEST).write_text("nonsense: [")
-    start("encoder_node", goal="open the drawer")
-    page = Page(probe, start("dashboard_node", port=0, bundle=str(bundle.path), bundles=str(tmp_path / "shelf")))
-    probe.wait(lambda: page.get("status").json()["model"] == bundle.identity, "the model")
-    names = {model["identity"]: model["name"] for model in page.get("models").json()}
-    assert set(names) == {bundle.identity, second.identity}
-    assert page.post("models", name="../second").status_code == 404
-    assert page.post("models", name=str(other)).status_code == 404
-    with page.connect() as socket:
-        answer = page.post("models", name="second").json()
-        assert answer == {"accepted": True, "message": "", "model": second.identity}
-        assert told(socket, "model", lambda e: e["model"] == second.identity)
-    answer = page.post("models/rollback").json()
-    assert (answer["accepted"], answer["model"]) == (True, bundle.identity)
-
-
 def test_recording_begins_and_ends_each_time_a_new_bag(graph, page, start, tmp_path):
     from liv_model.bags import open_bag
 
@@ -282,48 +216,10 @@ def test_recording_begins_and_ends_each_time_a_new_bag(graph, page, start, tmp_p
     graph.wait(lambda: (page.get("status").json()["record"] or {}).get("free_bytes"), "free disk space")
 
 
-def test_a_recorder_without_a_folder_for_bags_says_so(probe, start, tmp_path):
-    from std_srvs.srv import SetBool
-
-    start("recorder_node", topics=["/a"], output=str(tmp_path / "bag"), keep_free_mb=1)
-    ended = probe.call(SetBool, "record", SetBool.Request(data=False))
-    assert (ended.success, ended.message) == (True, str(tmp_path / "bag"))
-    assert (tmp_path / "bag" / "metadata.yaml").is_file()
-    begun = probe.call(SetBool, "record", SetBool.Request(data=True))
-    assert not begun.success
-    assert "record_folder" in begun.message
-
-
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"port": 70000}, "parameter port: expected 0..65535"),
-        ({"host": "203.0.113.1"}, "expected an address to listen on"),
-        ({"token": "guess"}, "token: expected at least 16 characters"),
-        ({"camera.topic": "my topic"}, "expected a valid ROS name"),
-    ],
-)
-def test_a_mistake_is_one_line_and_exit_code_2(start, parameters, message):
-    process = start("dashboard_node", **{"port": 0, **parameters})
-    assert process.wait(30) == 2
-    [line] = [line for line in process.output.splitlines() if line.strip() and not line.startswith("[INFO]")]
-    assert message in line
-
-
-def test_without_its_packages_it_says_what_to_install(tmp_path):
-    (tmp_path / "fastapi.py").write_text("raise ImportError('no fastapi here')")
-    code = "import liv_ros.dashboard_node as node, sys; sys.exit(node.main(['x', '--ros-args', '-p', 'port:=0']))"
-    paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths}
-    )
-    assert result.returncode == 2
-    assert "pip install" in result.stderr
-    assert "Traceback" not in result.stderr
-
-
-def test_ctrl_c_is_a_clean_end_with_pages_open(graph, page):
+def test_ctrl_c_is_a_clean_end_with_pages_open(graph, start, bundle):
+    page = Page(graph, start("dashboard_node", port=0, bundle=str(bundle.path)))
     with page.connect() as socket, page.connect("camera/camera"):
         told(socket, "health")
         assert page.process.stop() == 0
+    page.client.close()
     assert "Error" not in page.process.output
