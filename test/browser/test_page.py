@@ -100,6 +100,8 @@ def test_a_camera_that_is_lost_and_comes_back(robot, open_page, expect):
 def test_cameras_spans_pause_and_hover(robot, open_page, expect):
     page = open_page(robot.address)
     page.get_by_role("button", name="wrist").click()
+    expect(page.locator("#camera-name")).to_have_text("wrist")
+    expect(page.locator("#other-cameras button")).to_have_text(["front"])
     expect(page.locator("#picture")).to_have_attribute("aria-label", "Picture of camera wrist")
     expect(page.locator("#stage")).to_have_attribute("data-fresh", "yes")
     page.locator("#span-600").check()

@@ -1,33 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// A live camera. Each picture is asked for once the one before is drawn, so the rate follows the connection and the screen.
+// The camera that is looked at: its pictures, how many come, and when none do.
 
+import { CameraStream } from "./camera_stream.js";
 import { byId, setText } from "./dom.js";
 import { fixed } from "./text.js";
-import { socketAddress } from "./wire.js";
 
-const STAMP_BYTES = 8;
 const STALE_MS = 2000;
-const AGAIN_MS = 1000;
-const SILENT_MS = 8000;
+const TELL_MS = 500;
+const RATE_OVER = 20; // pictures
 
-/** Once the page is looked at: in a hidden one no picture is asked for. */
-function seen() {
-  if (document.visibilityState === "visible") return undefined;
-  return new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
+/** Draw a picture into a canvas in its own size; the style sheet scales it. */
+export function drawPicture(canvas, bitmap) {
+  if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
+    canvas.width = bitmap.width;
+    canvas.height = bitmap.height;
+  }
+  canvas.getContext("2d", { alpha: false }).drawImage(bitmap, 0, 0);
 }
 
 export class LiveCamera {
-  #socket = null;
-  #timer = 0;
-  #opened = 0;
+  #stream = null;
   #drawn = []; // times of the latest drawings, ms
   #note = "no picture yet";
 
   constructor() {
     this.stage = byId("stage");
     this.canvas = byId("picture");
-    this.context = this.canvas.getContext("2d", { alpha: false });
-    setInterval(() => this.#tell(), 500);
+    setInterval(() => this.#tell(), TELL_MS);
   }
 
   /** Look at a camera; at the same one again where a connection was lost. */
@@ -39,58 +38,21 @@ export class LiveCamera {
     }
     this.name = name;
     this.canvas.setAttribute("aria-label", `Picture of camera ${name}`);
-    this.#connect();
+    this.#stream = new CameraStream(name, (bitmap) => {
+      this.show(bitmap);
+      this.#drawn.push(performance.now());
+      if (this.#drawn.length > RATE_OVER) this.#drawn.shift();
+    });
   }
 
   /** Ask for no more pictures until `open`. */
   rest() {
-    clearTimeout(this.#timer);
-    const socket = this.#socket;
-    this.#socket = null;
-    socket?.close();
+    this.#stream?.close();
+    this.#stream = null;
   }
 
-  #connect() {
-    const socket = (this.#socket = new WebSocket(socketAddress(`api/camera/${encodeURIComponent(this.name)}`)));
-    socket.binaryType = "arraybuffer";
-    this.#opened = performance.now();
-    socket.addEventListener("message", async ({ data }) => {
-      await this.#draw(socket, data);
-      await seen();
-      if (socket.readyState === WebSocket.OPEN) socket.send("ok");
-    });
-    socket.addEventListener("close", () => socket === this.#socket && this.#again(AGAIN_MS));
-  }
-
-  #again(wait = 0) {
-    this.rest();
-    this.#opened = performance.now() + wait;
-    this.#timer = setTimeout(() => this.#connect(), wait);
-  }
-
-  async #draw(socket, data) {
-    let bitmap;
-    try {
-      bitmap = await createImageBitmap(new Blob([data.slice(STAMP_BYTES)], { type: "image/jpeg" }));
-    } catch {
-      return; // a broken picture is left out
-    }
-    if (socket === this.#socket) {
-      this.show(bitmap);
-      this.#drawn.push(performance.now());
-      if (this.#drawn.length > 20) this.#drawn.shift();
-    }
-    bitmap.close();
-  }
-
-  /** Draw a picture in its own size; the style sheet scales it. */
   show(bitmap) {
-    const { canvas } = this;
-    if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
-      canvas.width = bitmap.width;
-      canvas.height = bitmap.height;
-    }
-    this.context.drawImage(bitmap, 0, 0);
+    drawPicture(this.canvas, bitmap);
     this.stage.dataset.fresh = "yes";
   }
 
@@ -103,9 +65,6 @@ export class LiveCamera {
     this.stage.dataset.fresh = isFresh ? "yes" : "no";
     if (!isFresh && Number.isFinite(age)) this.#note = `no picture for ${Math.round(age / 1000)} s`;
     setText(byId("stage-note"), isFresh ? "" : this.#note);
-    // a network that was left closes nothing: what is silent for long is made anew
-    const isSilent = Math.min(age, performance.now() - this.#opened) > SILENT_MS;
-    if (isSilent && this.#socket && document.visibilityState === "visible") this.#again();
     const span = newest - this.#drawn[0];
     setText(byId("camera-rate"), isFresh && span > 0 ? `${fixed((1000 * (this.#drawn.length - 1)) / span, 0)} Hz` : "");
   }

@@ -3,7 +3,7 @@
 
 import { LiveCamera } from "./camera.js";
 import { Curve } from "./curve.js";
-import { byId, element, onPress, setText } from "./dom.js";
+import { byId, element, onPress, setText, showText } from "./dom.js";
 import { Episodes } from "./episodes.js";
 import { Events } from "./events.js";
 import { GoalPanel } from "./goal.js";
@@ -11,6 +11,7 @@ import { showHealth, showModel } from "./health.js";
 import { bindKeys } from "./keyboard.js";
 import { showLegend } from "./legend.js";
 import { bindModels } from "./models.js";
+import { OtherCameras } from "./other_cameras.js";
 import { Plots } from "./plots.js";
 import { showReadout } from "./readout.js";
 import { bindRecord, showRecord } from "./record.js";
@@ -44,6 +45,7 @@ const plots = new Plots(view, {
 });
 plots.curve = curveOf("");
 const live = new LiveCamera();
+const others = new OtherCameras(choose);
 const goals = new GoalPanel({ camera: () => camera, time: () => recording?.time, onAccepted: onGoal });
 const episodes = new Episodes(lookAt);
 bindTheme(() => plots.recolour());
@@ -108,9 +110,10 @@ const events = new Events(
     document.body.dataset.offline = isOpen ? "no" : "yes";
     if (isOpen) {
       refresh();
-      if (camera && !view.isRecorded) live.open(camera);
+      if (camera && !view.isRecorded) look();
     } else {
       live.rest();
+      others.rest();
       tellOffline(wait);
     }
   },
@@ -131,20 +134,16 @@ function choose(name) {
   plots.curve = curveOf(name);
   view.forget();
   if (plots.curve.last !== null) view.advance(plots.curve.last);
-  for (const tab of byId("camera-tabs").children) tab.setAttribute("aria-pressed", String(tab.dataset.camera === name));
+  showText(byId("camera-name"), status.cameras.length > 1 ? short(name, 40) : "");
+  look();
   if (view.isRecorded) loadCurve();
-  else live.open(name);
   isStale = true;
 }
 
-function showCameras(cameras) {
-  const tabs = cameras.map(({ name, topic }) => {
-    const tab = element("button", { type: "button", class: "tab", "data-camera": name, title: topic, "aria-pressed": "false" }, name);
-    onPress(tab, () => choose(name));
-    return tab;
-  });
-  byId("camera-tabs").replaceChildren(...tabs);
-  byId("camera-tabs").hidden = cameras.length < 2;
+/** Have the pictures of the camera that was chosen, and small ones of the others. */
+function look() {
+  if (!view.isRecorded) live.open(camera);
+  others.show(status.cameras, camera, !view.isRecorded);
 }
 
 // --- a recording ----------------------------------------------------------------------------------------------------
@@ -294,7 +293,6 @@ function begin() {
 }
 
 function openCameras() {
-  showCameras(status.cameras);
   if (status.cameras.length) choose(status.cameras[0].name);
 }
 

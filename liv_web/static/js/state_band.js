@@ -32,11 +32,10 @@ export function drawBand(canvas, curve, [from, to]) {
   context.clip();
   context.fillStyle = colours.line;
   context.fillRect(AXIS_PX, 0, width, height);
-  const { states } = curve;
-  const end = Math.min(curve.last ?? from, to);
+  const { states } = curve; // the last one holds until another is told
   states.forEach(({ t, state }, i) => {
     const begins = Math.max(t, from);
-    const ends = Math.min(states[i + 1]?.t ?? end, to);
+    const ends = Math.min(states[i + 1]?.t ?? to, to);
     if (ends <= begins) return;
     context.fillStyle = colours[state] ?? colours.idle;
     context.fillRect(x(begins), 0, Math.max(x(ends) - x(begins), 1), height);
