@@ -43,6 +43,16 @@ def test_hostile_texts_stay_texts(robot, open_page, text, expect, set_goal):
     assert page.locator("main img[src=x], main script").count() == 0
 
 
+def test_goals_in_quick_succession_are_taken_one_after_the_other(robot, open_page, expect, set_goal):
+    page = open_page(robot.address)
+    expect(goal_now(page)).to_have_text("open the door")
+    for text in ("close the door", "open the drawer", "press the button"):
+        set_goal(page, text)
+    expect(goal_now(page)).to_have_text("press the button")
+    expect(page.locator("#goal-text")).to_have_value("")
+    assert robot.source.goals == ["close the door", "open the drawer", "press the button"]
+
+
 def test_ten_thousand_characters_are_refused_and_break_nothing(robot, open_page, expect, set_goal):
     page = open_page(robot.address)
     expect(goal_now(page)).to_have_text("open the door")

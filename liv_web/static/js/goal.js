@@ -18,6 +18,9 @@ function badge({ image, unfamiliar, familiarity }) {
 }
 
 export class GoalPanel {
+  #awaited = null; // the text whose answer is awaited
+  #turn = Promise.resolve();
+
   /**
    * @param camera () => name of the camera that is looked at
    * @param time () => time of the shown frame of a recording, undefined when live
@@ -56,11 +59,16 @@ export class GoalPanel {
     if (this.input.disabled) return;
     this.input.value = text;
     if (!text.trim()) return this.input.focus();
+    if (text === this.#awaited) return undefined; // Enter is held down
+    this.#awaited = text;
     const isAccepted = await this.#ask(byId("goal-set"), () => post("api/goal", { text }));
+    if (this.#awaited === text) this.#awaited = null;
     if (!isAccepted) return this.input.focus();
     this.suggestions.history = [text, ...this.suggestions.history.filter((known) => known !== text)].slice(0, MOST_HISTORY);
+    if (this.input.value !== text) return undefined; // the next one is being typed
     this.input.value = "";
     this.input.blur(); // so that the keys work
+    return undefined;
   }
 
   setView() {
@@ -69,7 +77,20 @@ export class GoalPanel {
     return this.#ask(byId("goal-view"), () => post("api/goal/camera", time === undefined ? { camera } : { camera, time_s: time }));
   }
 
+  /** One request after the other, so that the goal that was asked for last is the one that counts. */
   async #ask(button, request) {
+    const before = this.#turn;
+    let done;
+    this.#turn = new Promise((resolve) => (done = resolve));
+    await before;
+    try {
+      return await this.#answered(button, request);
+    } finally {
+      done();
+    }
+  }
+
+  async #answered(button, request) {
     const refused = byId("goal-refused");
     showText(refused, "");
     let goal;
@@ -78,7 +99,6 @@ export class GoalPanel {
     } catch (error) {
       goal = { accepted: false, message: error.message };
     }
-    if (!goal) return false; // an answer is still awaited
     if (!goal.accepted) {
       showText(refused, `Refused: ${short(goal.message || "no reason was given", 400)}`);
       return false;
