@@ -75,6 +75,14 @@ def test_python_is_the_installed_one(workspace: Workspace) -> None:
             assert Path(file).is_symlink() == workspace.links
 
 
+def test_the_page_is_installed_whole(workspace: Workspace) -> None:
+    static = ROOT / "liv_web" / "static"
+    suffixes = {".html", ".css", ".js", ".svg", ".woff2"}
+    expected = {f.relative_to(static).as_posix() for f in static.rglob("*") if f.suffix in suffixes}
+    code = "import json; from liv_web.static_files import StaticFiles; print(json.dumps(StaticFiles().names))"
+    assert expected <= set(json.loads(workspace.python(code)))
+
+
 def test_executables_use_the_python_of_the_environment(workspace: Workspace) -> None:
     folder = workspace.prefix / "lib" / "liv_ros"
     assert {path.name for path in folder.iterdir()} == EXECUTABLES
