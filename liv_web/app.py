@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -25,6 +26,7 @@ from liv_web.source import NotOfferedError, Source, UnavailableError, UnknownErr
 from liv_web.static_files import INDEX, StaticFiles
 
 HEALTH_EVERY_S = 1.0
+_log = logging.getLogger(__name__)
 _STATUS = {UnknownError: 404, NotOfferedError: 409, UnavailableError: 503}
 
 
@@ -72,9 +74,14 @@ def _lifespan(source: Source, hub: EventHub):
 async def _tell_health(source: Source, hub: EventHub) -> None:
     while True:
         await asyncio.sleep(HEALTH_EVERY_S)
-        if hub.viewers:
+        if not hub.viewers:
+            continue
+        try:
             health = await run_in_threadpool(source.health)
-            hub.tell("health", health=health.model_copy(update={"viewers": hub.viewers}).model_dump(mode="json"))
+        except Exception:  # the next time it may be well again, and pages that hear nothing think that we are gone
+            _log.exception("health")
+            health = wire.Health(level="error", hints=["The page's server cannot tell how all is: see its log."])
+        hub.tell("health", health=health.model_copy(update={"viewers": hub.viewers}).model_dump(mode="json"))
 
 
 def _add_page(app: FastAPI, files: StaticFiles) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 from collections import deque
 from typing import Any
@@ -19,6 +20,7 @@ FASTEST_S = 0.05
 PER_VIEWER_S = 0.002  # fifty pages are told ten times a second
 MOST_WAITING = 40  # messages of a page that does not read
 MOST_PENDING = 20_000  # events between two turns
+_log = logging.getLogger(__name__)
 
 
 class Viewer:
@@ -130,7 +132,11 @@ class EventHub:
     def turn(self) -> None:
         """Tell every page what has come since the last turn."""
         for event in self._take():
-            text = as_text(event)
+            try:
+                text = as_text(event)
+            except (TypeError, ValueError):  # one that cannot be said must not silence the others
+                _log.warning("event of type %r left out: it is no JSON", event.get("type"))
+                continue
             for viewer in self._viewers:
                 viewer.put(text)
 

@@ -93,8 +93,8 @@ class ProblemBody(BaseModel):
 class NearGoal(BaseModel):
     """An instruction that the model knows, and the cosine of its text to the goal's."""
 
-    text: str
-    similarity: float
+    text: Told
+    similarity: Number
 
 
 class Goal(BaseModel):

@@ -135,3 +135,53 @@ def test_without_its_packages_it_says_what_to_install(tmp_path):
     assert result.returncode == 2
     assert "pip install" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_messages_that_nobody_should_send_silence_nothing(probe, start, bundle):
+    from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+    from liv_ros.msg import ActiveGoal, Goal, GoalScores, Reward, TaskState, Verdict
+    from sensor_msgs.msg import Image
+
+    from liv_ros.messages import LATCHED_QOS
+
+    nan, inf = float("nan"), float("inf")
+    page = Page(probe, start("dashboard_node", port=0, bundle=str(bundle.path)))
+    publish = {
+        kind: probe.node.create_publisher(kind, name, qos)
+        for kind, name, qos in (
+            (ActiveGoal, "active_goal", LATCHED_QOS),
+            (Reward, "camera/reward", 10),
+            (TaskState, "camera/task_state", 10),
+            (GoalScores, "camera/goal_scores", 10),
+            (Verdict, "verdict", 10),
+            (DiagnosticArray, "/diagnostics", 10),
+        )
+    }
+    for publisher in publish.values():
+        probe.connected(publisher)
+    hostile = "<img src=x onerror=alert(1)>\u202e\x1b[2J" + "x" * 5000
+    bad_image = Image(height=2**31, width=2**31, encoding="rgb8", step=1, data=b"x")
+    goal = Goal(id=hostile, text="", image=bad_image)
+    with page.connect() as socket:
+        publish[ActiveGoal].publish(
+            ActiveGoal(goal=goal, model=hostile, familiarity=nan, nearest=[hostile], nearest_familiarity=[inf])
+        )
+        for value in (nan, inf, -1e308):
+            publish[Reward].publish(Reward(goal_id=hostile, value=value, reward=value, progress=value, is_first=True))
+        publish[TaskState].publish(TaskState(state=77, progress=nan, message=hostile))
+        publish[GoalScores].publish(GoalScores(texts=["a", "b"], values=[nan]))
+        publish[GoalScores].publish(GoalScores(texts=[hostile], values=[nan]))
+        publish[Verdict].publish(Verdict(goal_id="nobody's", verdict=1))
+        pairs = [KeyValue(key=key, value=hostile) for key in ("model", "device", "camera: received (Hz)")]
+        status = DiagnosticStatus(name="liv/encoder_node", level=b"\x07", message=hostile, values=pairs)
+        publish[DiagnosticArray].publish(DiagnosticArray(status=[status]))
+        assert told(socket, "goal", lambda e: e["goal"])["goal"]["nearest"][0]["similarity"] is None
+        assert told(socket, "verdict")["goal_id"] == "nobody's"
+        assert told(socket, "health", lambda e: e["health"]["device"] == hostile)
+        publish[Reward].publish(Reward(goal_id="g", value=0.5))
+        assert told(socket, "samples", lambda e: 0.5 in e["value"])
+    assert page.get("goal/image").status_code == 400
+    assert page.get("status").status_code == page.get("episodes").status_code == 200
+    with page.connect() as late:
+        assert told(late, "samples")["value"][-1] == 0.5
+        assert told(late, "health")

@@ -85,6 +85,34 @@ def test_a_page_that_does_not_read_loses_its_oldest_and_no_other():
     assert events(slow)[0]["i"] == 10
 
 
+def test_an_event_that_is_no_json_is_left_out_alone():
+    async def told():
+        hub = EventHub()
+        viewer = hub.join()
+        hub.tell("bad", number=float("nan"))
+        hub.tell("worse", thing=object())
+        hub.tell("good", number=1)
+        hub.turn()
+        return events(viewer)
+
+    assert run(told()) == [{"type": "good", "number": 1}]
+
+
+def test_a_source_that_fails_once_is_asked_again(serve, robot, monkeypatch):
+    answers = [RuntimeError("not now"), robot.health()]
+
+    def health():
+        found = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    monkeypatch.setattr(robot, "health", health)
+    with connect(f"ws://localhost:{serve(robot).port}/api/events") as page:
+        first, second = (json.loads(page.recv(timeout=10))["health"] for _ in range(2))
+    assert (first["level"], second["level"]) == ("error", "ok")
+
+
 def test_nothing_is_kept_while_nobody_looks():
     hub = EventHub()
     for i in range(1000):
