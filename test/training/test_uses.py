@@ -154,7 +154,8 @@ def test_the_document_says_what_the_numbers_say(tmp_path):
     good = {"liv", "liv-tuned", "state", "simulator", "shipped"}
     text = document(write(SMALL, tmp_path / "a", good), tmp_path, ["by hand"])
     verdicts = [line.split("|")[-2].strip() for line in in_short(text)]
-    assert len(verdicts) == len(IMITATION_CLAIMS) + len(PLANNING_CLAIMS)
+    assert len(verdicts) == 2 * len(IMITATION_CLAIMS) + len(PLANNING_CLAIMS)
+    assert f"Of {len(verdicts)} comparisons, {len(verdicts) - 1} agree with the paper, 0 are" in text
     assert verdicts.count("agrees") == len(verdicts) - 1  # fine-tuned and zero-shot are alike
     assert "| LIV | 100 [100, 100] | 100 [100, 100] |" in text and "| InfoNCE only | 0 [0, 0] | 0 [0, 0] |" in text
     assert "| *n: seeds x scenes x tasks* | 1 x 4 x 6 | 1 x 4 x 6 |" in text

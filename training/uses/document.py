@@ -78,28 +78,34 @@ def _about(here: Path) -> list[str]:
 
 
 def _in_short(findings: Findings) -> list[str]:
+    told: list[tuple[Claim, str, np.ndarray | None]] = []
+    rows, counts = findings.imitation_rows(), findings.plan.demonstrations
+    for claim in IMITATION:
+        for count in dict.fromkeys((min(counts), max(counts))):
+            found = _difference(claim, rows, lambda r, count=count: findings.imitated(r, count))
+            told.append((claim, f" ({count} demonstrations)", found))
+    told += [(c, "", _difference(c, findings.planning_rows(), findings.planned)) for c in PLANNING]
+    estimates = [(claim, note, None if found is None else estimate(found)) for claim, note, found in told]
+    verdicts = [verdict(e) for _, _, e in estimates if e is not None]
     lines = [
         "## In short",
+        "",
+        f"Of {len(verdicts)} comparisons, {verdicts.count(AGREES)} agree with the paper, {verdicts.count(DISAGREES)} "
+        f"are the other way round, {verdicts.count(OPEN)} show no difference beyond doubt.",
         "",
         "| the paper says | its rates, % | here, difference in points | |",
         "|---|---|---:|---|",
     ]
-    most = max(findings.plan.demonstrations)
-    studies: tuple[tuple[Sequence[Claim], list[Row], Callable[[Row], np.ndarray]], ...] = (
-        (IMITATION, findings.imitation_rows(), lambda r: findings.imitated(r, most)),
-        (PLANNING, findings.planning_rows(), findings.planned),
-    )
-    for claims, rows, values in studies:
-        for claim in claims:
-            better, worse = row(rows, claim.better), row(rows, claim.worse)
-            if better is None or worse is None:
-                lines.append(f"| {claim.says} | {claim.numbers} | not measured yet | |")
-                continue
-            found = estimate(values(better).astype(float) - values(worse))
-            lines.append(
-                f"| {claim.says} | {claim.numbers} | {_points(found, signed=True)} | {_SAID[verdict(found)]} |"
-            )
-    return [*lines, "", f"Differences in imitation are those with {most} demonstrations of each task.", ""]
+    for claim, note, e in estimates:
+        here = "not measured yet | " if e is None else f"{_points(e, signed=True)} | {_SAID[verdict(e)]}"
+        lines.append(f"| {claim.says}{note} | {claim.numbers} | {here} |")
+    return [*lines, ""]
+
+
+def _difference(claim: Claim, rows: list[Row], values: Callable[[Row], np.ndarray]) -> np.ndarray | None:
+    """What is claimed to be better less the other, (seeds, scenes, tasks); None where one is not measured yet."""
+    better, worse = row(rows, claim.better), row(rows, claim.worse)
+    return None if better is None or worse is None else values(better).astype(float) - values(worse)
 
 
 def _imitation(findings: Findings) -> list[str]:

@@ -24,17 +24,24 @@ def provenance(plan: Plan, name: str, folder: Path, pieces: Sequence[Piece], wal
     spent: dict[str, list[float]] = {}
     for entry in entries:
         spent.setdefault(entry["kind"], []).append(entry["seconds"])
-    commits = ", ".join(sorted({e["commit"][:12] + ("+changes" if "+" in e["commit"] else "") for e in entries}))
+    commits = list(dict.fromkeys(e["commit"][:12] + ("+changes" if "+" in e["commit"] else "") for e in entries))
     versions = ", ".join(f"{library} {importlib.metadata.version(library)}" for library in _LIBRARIES)
     each = ", ".join(f"{kind} {len(times)} x {sum(times) / len(times):.0f} s" for kind, times in spent.items())
     call = {"full": "make uses", "quick": "make uses QUICK=1"}.get(name, f"make uses SIZE={name}")
     return [
-        f"- machine: {processor()}, {os.cpu_count()} cores, shared with other work meanwhile; load when written "
+        f"- machine: {processor()}, shared with other work meanwhile; load when written "
         f"{os.getloadavg()[0]:.1f}; Python {platform.python_version()}, {versions}; rendering in software",
         f"- command: `{call}`; {len(entries)} of {len(pieces)} pieces are done; {wall_s / 60:.0f} min from start to "
         f"end, {sum(map(sum, spent.values())) / 60:.0f} min of pieces of one thread by the clock ({each})",
-        f"- commits: {commits or 'none'}",
+        f"- commits: {_some(commits)}",
         f"- networks: those of `make results` ([results.md](results.md)); imitation with seeds "
         f"{', '.join(map(str, plan.seeds))}; "
         "demonstrations in scenes from seed 0 on, judged in scenes from seed 100000 on",
     ]
+
+
+def _some(commits: Sequence[str]) -> str:
+    """All where they are few; else the first and the last, and how many."""
+    if len(commits) <= 3:
+        return ", ".join(commits) or "none"
+    return f"{len(commits)}, from {commits[0]} to {commits[-1]}"
