@@ -126,6 +126,7 @@ def test_a_picture_and_a_view_as_the_goal(graph, page):
 
 
 def test_a_page_that_comes_late_has_what_has_been(graph, page):
+    graph.wait(lambda: graph.reward_of(graph.show()) and page.get("episodes").json(), "the page's node to hear rewards")
     rewards = [graph.reward_of(graph.show()) for _ in range(5)]
     page.post("verdict", verdict="failure")
     graph.wait(lambda: page.get("episodes").json()[-1]["verdict"] == "failure", "the verdict")

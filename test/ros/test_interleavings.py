@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 pytest.importorskip("rclpy")
 from reward_world import CAMERAS, TOPICS, World
 
+from liv_model.admission import Admission
+
 pytestmark = pytest.mark.ros
 SECOND = 10**9
 ADVANCES = [SECOND // 30] * 5 + [0, -SECOND // 10, -SECOND // 2, -10 * SECOND, 3 * SECOND]
@@ -93,14 +95,23 @@ def spoil(**methods):
     return type("Spoilt", (CameraRewards,), methods)
 
 
-def any_activation(self, embedding, vector):
-    fits = self.goal is not None and embedding.sequence >= self._first_sequence
-    return None if fits and len(vector) == len(self.goal.embedding) else "malformed"
+class AnyActivation(Admission):
+    def refusal(self, embedding, vector):
+        early = embedding.sequence < self.first_sequence
+        return "malformed" if early or len(vector) != self.dim else None
 
 
-def any_sequence(self, embedding, vector):
-    fits = self.goal is not None and embedding.activation == self.goal.activation
-    return None if fits else "another model or activation"
+class AnySequence(Admission):
+    def refusal(self, embedding, vector):
+        return None if embedding.activation == self.activation else "another model or activation"
+
+
+def admit(kind):
+    def begin(self, goal, calibration):
+        super(type(self), self).begin(goal, calibration)
+        self._admission = kind(**vars(self._admission))
+
+    return {"begin": begin}
 
 
 def keep_the_episode(self, goal, calibration):
@@ -113,7 +124,7 @@ def keep_the_episode(self, goal, calibration):
 
 @pytest.mark.parametrize(
     "methods",
-    [{"_unfit": any_activation}, {"_unfit": any_sequence}, {"begin": keep_the_episode}],
+    [admit(AnyActivation), admit(AnySequence), {"begin": keep_the_episode}],
     ids=["scores any activation", "scores frames from before the goal", "goes on with the episode of the last goal"],
 )
 def test_a_reward_node_that_is_wrong_is_found(methods):
