@@ -42,7 +42,7 @@ VerdictName = Literal["success", "failure", "discard"]
 class Asked(BaseModel):
     """What a page asks; a field that nobody knows is a mistake."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class GoalText(Asked):
