@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of the page in a headless Chromium. A page that logs an error, or breaks its own rules of security, fails."""
 
-from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
+from page_server import served
 
 CHROMIUM_ARGUMENTS = [
     "--headless",
@@ -75,19 +75,6 @@ def open_page(chromium):
     for context in contexts:
         context.close()
     assert not [text for text in wrong if not text.startswith(EXPECTED)]
-
-
-@contextmanager
-def served(source, **options):
-    """The page over a source, on a free port unless told."""
-    from liv_web.server import WebServer
-
-    server = WebServer(source, **{"port": 0, **options})
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ import tempfile
 from pathlib import Path
 
 from browser.chromium_here import chromium_path
-from browser.conftest import CHROMIUM_ARGUMENTS, served
+from browser.conftest import CHROMIUM_ARGUMENTS
 from browser.live_graph import LiveGraph
+from page_server import served
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 

@@ -137,8 +137,8 @@ def test_models_are_swapped_and_a_refusal_says_why(robot, open_page, expect):
 
 
 def test_the_connection_is_made_anew(open_page, expect, set_goal):
-    from browser.conftest import served
     from browser.synthetic_robot import SyntheticRobot
+    from page_server import served
 
     source = SyntheticRobot().start()
     from liv_web.server import WebServer
@@ -162,7 +162,7 @@ def test_the_connection_is_made_anew(open_page, expect, set_goal):
 
 
 def test_a_token_is_asked_for_and_leaves_the_address(robot, open_page, expect, set_goal):
-    from browser.conftest import served
+    from page_server import served
 
     token = "a-token-of-twenty-four-characters"
     with served(robot.source, host="0.0.0.0", token=token) as server:
@@ -179,7 +179,7 @@ def test_a_token_is_asked_for_and_leaves_the_address(robot, open_page, expect, s
 
 
 def test_a_page_with_an_old_token_says_so_and_does_not_go_on_trying(robot, open_page, expect):
-    from browser.conftest import served
+    from page_server import served
 
     with served(robot.source, host="0.0.0.0", token="the-first-token-of-this-test") as server:
         port = server.port

@@ -3,30 +3,19 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import pytest
+from page_server import served
 
 pytest.importorskip("fastapi", reason="requirements/web.txt is not installed")
-
-
-@contextmanager
-def serving(source, **options):
-    from liv_web.server import WebServer
-
-    server = WebServer(source, **{"port": 0, **options})
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture
 def serve():
     """Serve sources until the end of the test: ``serve(source, token="...")``."""
     with ExitStack() as stack:
-        yield lambda source, **options: stack.enter_context(serving(source, **options))
+        yield lambda source, **options: stack.enter_context(served(source, **options))
 
 
 @pytest.fixture

@@ -211,9 +211,9 @@ def test_an_unexpected_error_tells_nothing_of_the_inside(serve, robot, ask, monk
 
 
 def test_stopping_does_not_wait_for_pages_that_stay(robot):
-    from web.conftest import serving
+    from page_server import served
     from websockets.sync.client import connect
 
-    with serving(robot) as server, connect(f"ws://localhost:{server.port}/api/events"):
+    with served(robot) as server, connect(f"ws://localhost:{server.port}/api/events"):
         server.stop()
         assert not server._thread.is_alive()
