@@ -34,6 +34,9 @@ def provenance(plan: Plan, name: str, folder: Path, pieces: Sequence[Piece], wal
         f"- command: `{call}`; {len(entries)} of {len(pieces)} pieces are done; {wall_s / 60:.0f} min from start to "
         f"end, {sum(map(sum, spent.values())) / 60:.0f} min of pieces of one thread by the clock ({each})",
         f"- commits: {_some(commits)}",
+        "- the sizes were settled while the first run went on: policies of three demonstrations and planning with the "
+        "shipped bundle came in once the first rows were seen to be at the ceiling and at the floor, and the search "
+        "was made smaller before any planning was counted",
         f"- networks: those of `make results` ([results.md](results.md)); imitation with seeds "
         f"{', '.join(map(str, plan.seeds))}; "
         "demonstrations in scenes from seed 0 on, judged in scenes from seed 100000 on",
