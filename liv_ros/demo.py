@@ -8,6 +8,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -38,6 +39,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line."""
     arguments = _parser().parse_args(argv)
     isolate()
+    for number in (signal.SIGHUP, signal.SIGTERM):  # a window that is closed ends the nodes too, as Ctrl-C does
+        signal.signal(number, signal.default_int_handler)
     from liv_ros.demo_graph import play  # rclpy reads the environment that isolate() has set
     from liv_ros.demo_report import report
 

@@ -109,8 +109,9 @@ def test_a_mistake_is_one_line_and_exit_code_2(video, bundle, tmp_path, words, m
 
 
 @pytest.mark.slow
-def test_it_ends_with_the_page_until_ctrl_c(video, bundle, tmp_path):
-    """Live: a goal that is set there is scored. Ctrl-C is a clean end, and what was recorded there stays."""
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGHUP], ids=["ctrl-c", "a closed window"])
+def test_it_ends_with_the_page(video, bundle, tmp_path, end):
+    """Live: a goal that is set there is scored. The end is clean, and what was recorded there stays."""
     from liv_ros.demo import make_output
 
     httpx = pytest.importorskip("httpx")
@@ -130,9 +131,10 @@ def test_it_ends_with_the_page_until_ctrl_c(video, bundle, tmp_path):
         recorded = client.post("api/record", json={"on": True}).json()["folder"]
         assert recorded.startswith(str(out / "recorded"))
     finally:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(end)
         assert process.wait(40) == 0, log.read_text()
     assert "Traceback" not in log.read_text()
+    assert not subprocess.run(["pgrep", "-f", str(out)], capture_output=True).stdout  # no node is left behind
     make_output(out, video)
     assert sorted(path.name for path in out.iterdir()) == ["log", "recorded"]
 
