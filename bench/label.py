@@ -62,7 +62,7 @@ def measure(section: Section, bundle: Bundle, folder: Path, options: Options) ->
     for dim in dict.fromkeys((bundle.dim, 1024)):
         section.rows.append(_embeddings(bundle, folder, dim, count, options.offline_rounds))
     section.rows.append(_memory(bundle, folder, count))
-    setup = Setup(str(bundle.path), Goal("open the drawer"), backend="openvino", threads=options.threads)
+    setup = Setup(str(bundle.path), Goal("open the drawer"), backend="openvino", threads=0)
     with_encoder = Labeller(setup)
     for size in SIZES:
         frames = min(TURN_FRAMES[size], options.offline_frames)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -10,6 +11,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -44,6 +46,7 @@ from liv_model.label_writing import bag_in_place_of, copy_topics
 from liv_model.read_ahead import read_ahead
 
 MOST_NAMED = 10
+_TRIALS, _DECODING_S = 5, 0.004  # a JPEG of 640x480 takes 2 ms, one of 1920x1080 8
 _TELL_EVERY = {EMBEDDINGS: 1024, IMAGES: 8}  # frames; telling takes as long as scoring a few embeddings
 
 
@@ -135,9 +138,20 @@ class Labeller:
 
     @cached_property
     def encoder(self) -> Encoder:
-        """Of the bundle, opened when it is needed."""
+        """Of the bundle, opened when it is needed.
+
+        Decoding takes a processor of its own. A model that is slower than decoding gets all of them all the same; a
+        quicker one would only take from the decoder what it has to wait for, and gets one.
+        """
+        encoder = self._open(self.setup.threads)
+        if self.setup.threads or (os.cpu_count() or 1) < 2 or not _is_quicker_than_decoding(encoder, self.bundle):
+            return encoder
+        encoder.close()
+        return self._open(1)
+
+    def _open(self, threads: int) -> Encoder:
         setup = self.setup
-        return open_encoder(self.bundle, setup.backend, setup.device, setup.threads, setup.precision)
+        return open_encoder(self.bundle, setup.backend, setup.device, threads, setup.precision)
 
     @cached_property
     def _resolver(self) -> GoalResolver:
@@ -173,6 +187,16 @@ class Labeller:
             run.finish()
         done.seconds = time.perf_counter() - begin_s
         return done
+
+
+def _is_quicker_than_decoding(encoder: Encoder, bundle: Bundle) -> bool:
+    size = bundle.image.size
+    picture, seconds = np.zeros((1, size, size, 3), np.uint8), []
+    for _ in range(_TRIALS):
+        begin_s = time.perf_counter()
+        encoder.encode_images(picture)
+        seconds.append(time.perf_counter() - begin_s)
+    return median(seconds) < _DECODING_S
 
 
 class _Run:

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,21 @@ def test_pictures_by_several_processes(tmp_path, bundle, capsys):
     assert liv(["label", str(tmp_path / "a"), str(tmp_path / "b"), *words]) == 0
     assert len(rewards(tmp_path / "out/a")) == len(rewards(tmp_path / "out/b")) == 5
     shutil.rmtree(tmp_path / "out")
+
+
+@pytest.mark.parametrize(("given", "seconds", "opened"), [(0, 0.0, [0, 1]), (0, 0.01, [0]), (3, 0.0, [3])])
+def test_a_model_quicker_than_decoding_leaves_the_processors_to_it(bundle, monkeypatch, given, seconds, opened):
+    monkeypatch.setattr("liv_model.label_bag._DECODING_S", 0.005 if seconds else 1.0)
+    monkeypatch.setattr("liv_model.label_bag.os.cpu_count", lambda: 4)
+    asked, real = [], Labeller._open
+
+    def open_and_slow(self, threads):
+        asked.append(threads)
+        encoder = real(self, threads)
+        encode = encoder.encode_images
+        encoder.encode_images = lambda rgb: (time.sleep(seconds), encode(rgb))[1]
+        return encoder
+
+    monkeypatch.setattr(Labeller, "_open", open_and_slow)
+    assert Labeller(Setup(bundle=str(bundle.path), backend="openvino", threads=given)).encoder.precision == "fp32"
+    assert asked == opened
