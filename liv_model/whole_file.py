@@ -5,23 +5,32 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 
-def replace_bytes(path: Path, content: bytes) -> None:
-    """Write a file in place of what is there, making its folder; OSError if that fails, and then the old one stays."""
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write in place of what is there, making its folder; if anything fails in it, the old one stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}.part")  # two processes may write the same file
     try:
         with draft.open("wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())  # or a power cut leaves an empty file under the new name
         os.replace(draft, path)
-    except OSError:
+    except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Write a file in place of what is there; OSError if that fails, and then the old one stays."""
+    with replacing(path) as file:
+        file.write(content)
 
 
 def replace_text(path: Path, content: str) -> None:

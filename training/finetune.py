@@ -33,6 +33,7 @@ from training.finetune_base import settings, write_base
 from training.finetune_compare import Judged
 from training.finetune_data import Split, split
 from training.import_episodes import Summary, add_bag_options, episode_bar, import_recordings
+from training.kept_plan import keep_plan
 from training.loop import run
 from training.paraphrases import keep_paraphrases, read_paraphrases
 from training.run_folder import prepare
@@ -40,7 +41,7 @@ from training.sources.bags import RATE_HZ, BagOptions, list_bags
 from training.trained_run import load_run
 
 NOT_RECOMMENDED = 1
-PLAN, REPORT = "plan.json", "report.json"
+REPORT = "report.json"
 _EPILOG = """examples:
   liv finetune --bags bags/today --from models/metaworld -o models/mine
   liv finetune --bags bags/today --from models/metaworld -o models/mine --set steps=300 --rehearse data/train
@@ -122,16 +123,8 @@ def finetune(wish: Wish, *, overwrite: bool = False) -> dict[str, Any] | None:
 
 
 def _keep_plan(wish: Wish) -> None:
-    path, text = wish.work / PLAN, json.dumps(wish.plan(), indent=1) + "\n"
-    if path.is_file() and path.read_text(encoding="utf-8") != text:
-        raise ConfigError(
-            f"work folder {wish.work}",
-            expected="one of this very fine-tuning, to go on with",
-            got=f"one of another ({path})",
-            remedy="delete it, or name another with --work",
-        )
-    wish.work.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    told = {"expected": "one of this very fine-tuning, to go on with", "got": "one of another"}
+    keep_plan(wish.work, wish.plan(), "work folder", **told, remedy="delete it, or name another with --work")
 
 
 def _extract(wish: Wish) -> list[dict]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from liv_model.errors import ConfigError
+from liv_model.whole_file import replace_json
 from training.imitate_demos import REPEAT, STEPS, Demonstrations, demonstrate
 from training.imitate_policy import Policy, clone, inputs_of
 from training.live_scene import LiveScene
@@ -27,6 +27,7 @@ from training.representation import Representation, open_representation
 from training.scene import load_simulator
 from training.tasks import select_tasks
 from training.tasks import task as find_task
+from training.word_list import word_list
 
 STATE = "state"
 TEST_SEED = 100_000  # where the seeds of the test scenes begin
@@ -154,10 +155,7 @@ def _demonstrations(arguments: argparse.Namespace, task: str, size: int) -> Demo
 
 def _tell(summary: dict, arguments: argparse.Namespace) -> None:
     if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        draft = arguments.out.with_suffix(".part")
-        draft.write_text(json.dumps(summary, indent=1) + "\n")
-        os.replace(draft, arguments.out)
+        replace_json(arguments.out, summary)
     if arguments.json:
         print(json.dumps(summary, indent=2))
         return
@@ -177,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     what = f"a bundle, a run folder, random:RUN, or {STATE} for the true state"
     add("--encoder", required=True, metavar="NAME", help=what)
-    words = {"type": lambda text: [word.strip() for word in text.split(",") if word.strip()], "metavar": "NAME,NAME"}
+    words = {"type": word_list, "metavar": "NAME,NAME"}
     add("--tasks", required=True, help="unversioned Meta-World names; one policy for all", **words)
     add("--demonstrations", type=int, default=10, metavar="N", help="of each task (default: 10)")
     add("--seed", type=int, default=0, help="of the policy's weights and batches (default: 0)")

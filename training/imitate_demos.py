@@ -8,7 +8,6 @@ demonstration also shows how to come back (Laskey et al., CoRL 2017, arXiv 1703.
 from __future__ import annotations
 
 import argparse
-import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from liv_model.errors import DataError
+from liv_model.whole_file import replacing
 from training.attempt import smooth_noise
 from training.live_scene import LiveScene
 from training.scene import load_simulator, scripted_policy
@@ -54,11 +54,8 @@ class Demonstrations:
 
     def save(self, path: Path) -> None:
         """Write an ``.npz`` file, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".part")
-        with draft.open("wb") as file:
+        with replacing(path) as file:
             np.savez(file, **{f.name: getattr(self, f.name) for f in fields(self)})
-        os.replace(draft, path)
 
     @classmethod
     def load(cls, path: Path) -> Demonstrations:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from liv_model.errors import DataError
+from liv_model.whole_file import replacing
 
 HIDDEN = 256
 
@@ -39,13 +39,10 @@ class Policy:
 
     def save(self, path: Path) -> None:
         """Write an ``.npz`` file in half precision, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         arrays = {f"{kind}{i}": a for i, layer in enumerate(self.layers) for kind, a in zip("wb", layer, strict=True)}
-        draft = path.with_suffix(".part")
-        with draft.open("wb") as file:
+        with replacing(path) as file:
             halves = {name: array.astype(np.float16) for name, array in arrays.items()}
             np.savez_compressed(file, mean=self.mean, scale=self.scale, **halves)
-        os.replace(draft, path)
 
     @classmethod
     def load(cls, path: Path) -> Policy:

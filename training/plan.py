@@ -28,6 +28,7 @@ from training.representation import Representation, open_representation
 from training.scene import STEP_LIMIT, load_simulator
 from training.tasks import select_tasks
 from training.tasks import task as find_task
+from training.word_list import word_list
 
 SIMULATOR, NOTHING = "simulator", "nothing"
 RIGHT, OPPOSITE = "right", "opposite"
@@ -264,7 +265,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     what = f"a bundle, a run folder, random:RUN, {SIMULATOR} (its own reward) or {NOTHING} (chance)"
     add("--objective", required=True, metavar="NAME", help=what)
-    words = {"type": lambda text: [word.strip() for word in text.split(",") if word.strip()], "metavar": "NAME,NAME"}
+    words = {"type": word_list, "metavar": "NAME,NAME"}
     add("--tasks", required=True, help="unversioned Meta-World names", **words)
     add("--instruction", default=RIGHT, help=f"{RIGHT}, {OPPOSITE}, or a text (default: {RIGHT})")
     add("--scenes", type=int, default=5, metavar="N", help="of each task (default: 5)")

@@ -30,6 +30,7 @@ from training.quota import Quota, make_quotas, neediest
 from training.scene import load_simulator
 from training.tasks import select_tasks
 from training.view import Jitter
+from training.word_list import word_list
 
 EXAMPLES = """examples:
   liv episodes simulate --tasks drawer-open,drawer-close --episodes-per-task 30 -o data/train
@@ -201,10 +202,6 @@ def _check(arguments: argparse.Namespace) -> None:
         )
 
 
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
 def _parser() -> argparse.ArgumentParser:
     defaults = Settings()
     parser = argparse.ArgumentParser(
@@ -215,9 +212,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("-o", "--output", type=Path, required=True, metavar="STORE", help="folder of the store; grows if it is there")
-    add("--tasks", type=_words, metavar="NAME,NAME", help="such as drawer-open,door-close (default: all 50)")
+    add("--tasks", type=word_list, metavar="NAME,NAME", help="such as drawer-open,door-close (default: all 50)")
     add("--episodes-per-task", type=int, default=20, metavar="N", help="for each outcome (default: 20)")
-    add("--outcomes", type=_words, default=["success"], metavar="NAME,NAME", help=f"of {','.join(SIMULATED_OUTCOMES)}")
+    add(
+        "--outcomes",
+        type=word_list,
+        default=["success"],
+        metavar="NAME,NAME",
+        help=f"of {','.join(SIMULATED_OUTCOMES)}",
+    )
     add("--seed", type=int, default=0, help="the first seed; keep training and validation apart (default: 0)")
     add("--size", type=int, default=defaults.size, help="side of the frames, pixels (default: %(default)s)")
     add("--stride", type=int, default=defaults.stride, help="steps of 12.5 ms per frame (default: %(default)s)")

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from liv_model.errors import ConfigError
 from liv_model.whole_file import replace_json
+from training import kept_plan
 from training.results.pieces import Piece, cut
 from training.results.plan import FULL, QUICK, ROOT, Plan
 from training.results.work import work
 
-PLAN, WALL = "plan.json", "wall.json"
+WALL = "wall.json"
 _EPILOG = """examples:
   make results                          about an hour of one core; call it again after a stop, it goes on
   make results QUICK=1                  every step in a few minutes; its figures mean nothing
@@ -58,16 +59,9 @@ def _write(plan: Plan, folder: Path, page: Path, pieces: Sequence[Piece]) -> Non
 
 def keep_plan(plan: Plan, folder: Path) -> None:
     """Write down what a folder is for; ConfigError if it is for another plan, whose pieces would be mixed in."""
-    path, text = folder / PLAN, json.dumps(plan.to_dict(), indent=1) + "\n"
-    if path.is_file() and path.read_text() != text:
-        raise ConfigError(
-            f"results folder {folder}",
-            expected="pieces of this plan",
-            got=f"those of another one ({path})",
-            remedy="name another folder with RESULTS=..., or delete this one",
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    remedy = "name another folder with RESULTS=..., or delete this one"
+    told = {"expected": "pieces of this plan", "got": "those of another one", "remedy": remedy}
+    kept_plan.keep_plan(folder, plan.to_dict(), "results folder", **told)
 
 
 def wall_s(path: Path) -> float:

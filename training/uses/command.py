@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
 
 from liv_model.errors import ConfigError
+from training import kept_plan
 from training.results import command as results
-from training.results.command import PLAN, WALL, Status
+from training.results.command import WALL, Status
 from training.results.plan import ROOT
 from training.results.work import work
 from training.uses.pieces import cut, networks
@@ -68,16 +68,9 @@ def _write(plan: Plan, name: str, folder: Path, trained: Path, page: Path) -> No
 
 def keep_plan(plan: Plan, folder: Path) -> None:
     """Write down what a folder is for; ConfigError if it is for another plan, whose pieces would be mixed in."""
-    path, text = folder / PLAN, json.dumps(plan.to_dict(), indent=1) + "\n"
-    if path.is_file() and path.read_text() != text:
-        raise ConfigError(
-            f"folder of uses {folder}",
-            expected="pieces of this plan",
-            got=f"those of another one ({path})",
-            remedy="name another folder with USES=..., or delete this one",
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    remedy = "name another folder with USES=..., or delete this one"
+    told = {"expected": "pieces of this plan", "got": "those of another one", "remedy": remedy}
+    kept_plan.keep_plan(folder, plan.to_dict(), "folder of uses", **told)
 
 
 def _parser() -> argparse.ArgumentParser:
