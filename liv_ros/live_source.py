@@ -285,34 +285,37 @@ class LiveSource:
 
     def _goal_answer(self, answer: SetGoal.Response | GoalFromCamera.Response, text: str) -> wire.Goal:
         """What the encoder has answered."""
-        pairs = zip(answer.nearest, answer.nearest_familiarity, strict=False)
-        return wire.Goal(
-            id=answer.goal_id,
-            text=text,
-            image=not text,
-            familiarity=answer.familiarity,
-            unfamiliar=answer.accepted and self._is_unfamiliar(not text, answer.familiarity),
-            nearest=[wire.NearGoal(text=known, similarity=round(cosine, 4)) for known, cosine in pairs],
-            message=answer.message,
-            accepted=answer.accepted,
-            set_at=self._node.get_clock().now().nanoseconds / NANOSECONDS,
-        )
+        now_s = self._node.get_clock().now().nanoseconds / NANOSECONDS
+        return self._wire_goal(answer, answer.goal_id, text, now_s, accepted=answer.accepted)
 
     def _told_goal(self) -> wire.Goal | None:
         message = self._goal
         if message is None:
             return None
-        text = message.goal.text
-        pairs = zip(message.nearest, message.nearest_familiarity, strict=False)
+        goal = message.goal
+        return self._wire_goal(message, goal.id, goal.text, stamp_ns(goal.header) / NANOSECONDS)
+
+    def _wire_goal(
+        self,
+        said: ActiveGoal | SetGoal.Response | GoalFromCamera.Response,
+        goal_id: str,
+        text: str,
+        set_at: float,
+        *,
+        accepted: bool = True,
+    ) -> wire.Goal:
+        """What the encoder says of a goal, for the page; one without a text is a picture."""
+        pairs = zip(said.nearest, said.nearest_familiarity, strict=False)
         return wire.Goal(
-            id=message.goal.id,
+            id=goal_id,
             text=text,
             image=not text,
-            familiarity=message.familiarity,
-            unfamiliar=self._is_unfamiliar(not text, message.familiarity),
+            familiarity=said.familiarity,
+            unfamiliar=accepted and self._is_unfamiliar(not text, said.familiarity),
             nearest=[wire.NearGoal(text=known, similarity=round(cosine, 4)) for known, cosine in pairs],
-            message=message.message,
-            set_at=stamp_ns(message.goal.header) / NANOSECONDS,
+            message=said.message,
+            accepted=accepted,
+            set_at=set_at,
         )
 
     def _is_unfamiliar(self, is_image: bool, familiarity: float) -> bool:
