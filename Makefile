@@ -72,8 +72,8 @@ bench-training: train-env ## the speed of training: samples beside JPEG files, m
 results: train-env ## the paper's comparisons, small, into docs/results.md; goes on after a stop (QUICK=1 RESULTS=folder)
 	@scripts/run python3 -m training.results $(RESULTS) $(if $(QUICK),--quick) $(ARGS)
 
-uses: train-env ## imitation on LIV's embeddings, planning with its values, into docs/uses.md; goes on after a stop (QUICK=1 SIZE=small USES=folder)
-	@scripts/run python3 -m training.uses $(USES) $(if $(QUICK),--quick) $(if $(SIZE),--size $(SIZE)) \
+uses: train-env ## imitation on LIV's embeddings, planning with its values, into docs/uses.md; goes on after a stop (QUICK=1 USES=folder)
+	@scripts/run python3 -m training.uses $(USES) $(if $(QUICK),--quick) \
 		$(if $(RESULTS),--results $(RESULTS)) $(ARGS)
 
 live: build train-env ## a cloned policy acts through ROS on a simulated arm, into live_out/ (ARGS="--task door-close")

@@ -29,7 +29,7 @@ from training.tasks import select_tasks
 from training.tasks import task as find_task
 from training.word_list import word_list
 
-STATE = "state"
+STATE, NOTHING = "state", "nothing"
 TEST_SEED = 100_000  # where the seeds of the test scenes begin
 _SMALLEST = 32  # side of pictures that nobody looks at, pixels
 
@@ -37,6 +37,7 @@ EXAMPLES = """examples:
   liv imitate --encoder models/metaworld --tasks drawer-close,window-close --demonstrations 10 --scenes 5
   liv imitate --encoder runs/clip --tasks door-open,door-close --demonstrations 50 --data demos --policy policy.npz
   liv imitate --encoder state --tasks drawer-open --demonstrations 10      the true state: what can be had at most
+  liv imitate --encoder nothing --tasks drawer-open --demonstrations 10    eyes shut: what can be had without looking
 
 Demonstrations are simulated where --data does not have them yet (MUJOCO_GL=osmesa, or egl with a GPU).
 """
@@ -44,9 +45,15 @@ Demonstrations are simulated where --data does not have them yet (MUJOCO_GL=osme
 
 @dataclass(frozen=True)
 class Eye:
-    """What a policy acts on: an encoder's view of the scene, or the true state."""
+    """What a policy acts on beside what the arm feels: an encoder's view of the scene, the true state, or nothing.
 
-    representation: Representation | None
+    Attributes:
+        representation: None for the true state, or nothing.
+        is_shut: it sees nothing.
+    """
+
+    representation: Representation | None = None
+    is_shut: bool = False
 
     @property
     def size(self) -> int:
@@ -54,19 +61,23 @@ class Eye:
         return self.representation.size if self.representation else _SMALLEST
 
     def wanted(self, texts: Sequence[str]) -> np.ndarray:
-        """The goals of the policy, float32 (G, D): embeddings; for the true state, which of them it is."""
+        """The goals of the policy, float32 (G, D): embeddings; without an encoder, which of them it is."""
         if self.representation is None:
             return np.eye(len(texts), dtype=np.float32)
         return self.representation.encoder.encode_texts(list(texts))
 
     def seen(self, demonstrations: Demonstrations) -> np.ndarray:
-        """Of every decision, float32 (T, D)."""
+        """Of every decision, float32 (T, D); D is 0 where nothing is seen."""
+        if self.is_shut:
+            return demonstrations.observed[:, :0]
         if self.representation is None:
             return demonstrations.observed
         return self.representation.encoder.encode_images(demonstrations.frames)
 
     def look(self, scene: LiveScene) -> np.ndarray:
         """Of the scene as it is now, float32 (D,)."""
+        if self.is_shut:
+            return np.zeros(0, np.float32)
         if self.representation is None:
             return scene.observation.astype(np.float32)
         return self.representation.encoder.encode_images(scene.picture()[None])[0]
@@ -85,6 +96,13 @@ def follow(policy: Policy, eye: Eye, goal: np.ndarray, scene: LiveScene) -> int 
         if scene.act(policy.act(inputs_of(eye.look(scene), goal, scene.felt)), REPEAT):
             return (decision + 1) * REPEAT
     return None
+
+
+def open_eye(name: str, *, seed: int = 0) -> Eye:
+    """An eye by name: ``state``, ``nothing``, or as for :func:`open_representation`."""
+    if name in (STATE, NOTHING):
+        return Eye(is_shut=name == NOTHING)
+    return Eye(open_representation(name, seed=seed))
 
 
 def imitate(
@@ -118,9 +136,9 @@ def main(argv: list[str] | None = None) -> int:
             raise ConfigError("--" + name.replace("_", "-"), expected="1 or more", got=getattr(arguments, name))
     tasks = [words.name for words in select_tasks(arguments.tasks)]
     load_simulator()
-    eye = Eye(None if arguments.encoder == STATE else open_representation(arguments.encoder, seed=arguments.seed))
+    eye = open_eye(arguments.encoder, seed=arguments.seed)
     began = time.monotonic()
-    demonstrations = {task: _demonstrations(arguments, task, eye.size) for task in tasks}
+    demonstrations = {task: _demonstrations(arguments, task, eye) for task in tasks}
     policy, goals = imitate(eye, tasks, demonstrations, seed=arguments.seed, steps=arguments.train_steps)
     if arguments.policy:
         policy.save(arguments.policy)
@@ -139,16 +157,16 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _demonstrations(arguments: argparse.Namespace, task: str, size: int) -> Demonstrations:
+def _demonstrations(arguments: argparse.Namespace, task: str, eye: Eye) -> Demonstrations:
     """From the data folder, where they are or are put."""
-    count = arguments.demonstrations
+    count, size = arguments.demonstrations, eye.size
     if arguments.data is None:
         return demonstrate(task, count, size)
     file = arguments.data / f"{task}.npz"
     if not file.exists():
         demonstrate(task, count, size).save(file)
     found = Demonstrations.load(file).first(count)
-    if arguments.encoder != STATE and found.frames.shape[1] != size:
+    if eye.representation and found.frames.shape[1] != size:
         raise ConfigError(str(file), expected=f"frames of {size} pixels", got=found.frames.shape[1])
     return found
 
@@ -173,7 +191,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    what = f"a bundle, a run folder, random:RUN, or {STATE} for the true state"
+    what = f"a bundle, a run folder, random:RUN, {STATE} (the true state) or {NOTHING} (eyes shut)"
     add("--encoder", required=True, metavar="NAME", help=what)
     words = {"type": word_list, "metavar": "NAME,NAME"}
     add("--tasks", required=True, help="unversioned Meta-World names; one policy for all", **words)

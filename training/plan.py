@@ -19,25 +19,22 @@ from pathlib import Path
 import numpy as np
 
 from liv_model.errors import ConfigError
-from liv_model.value import values
 from training.imitate import TEST_SEED
-from training.live_scene import ACTION, LiveScene
+from training.imitate_demos import REPEAT
+from training.live_scene import ACTION, LiveScene, State
 from training.plan_cem import Cem, search
-from training.plan_rollouts import Outcomes, Rollouts
-from training.representation import Representation, open_representation
+from training.plan_end import End, write_picture
+from training.plan_objective import NOTHING, OPPOSITE, RIGHT, SIMULATOR, Objective, open_objective
+from training.plan_rollouts import Rollouts
+from training.representation import Representation
 from training.scene import STEP_LIMIT, load_simulator
 from training.tasks import select_tasks
-from training.tasks import task as find_task
 from training.word_list import word_list
-
-SIMULATOR, NOTHING = "simulator", "nothing"
-RIGHT, OPPOSITE = "right", "opposite"
-_SMALLEST = 32  # side of pictures that nobody looks at, pixels
-_BATCH = 64  # pictures in one call of the encoder
 
 EXAMPLES = """examples:
   liv plan --objective models/metaworld --tasks window-close --scenes 3 --sequences 40 --iterations 2
   liv plan --objective models/metaworld --tasks door-lock --instruction opposite      how well is it obeyed?
+  liv plan --objective models/metaworld --tasks window-close --pictures found      what did the search find?
   liv plan --objective simulator --tasks door-lock,door-unlock      the simulator's own reward: what can be had at most
 
 Call it again with the same -o to go on after a stop.
@@ -50,49 +47,16 @@ class Control:
 
     Attributes:
         cem: the search.
+        repeat: control steps of an action. One would be too short: in a horizon of 20 the hand could hardly cross the
+            table, and no picture in reach would differ much from now.
         execute: actions done before the next search.
         steps: control steps within which the task has to be done.
     """
 
     cem: Cem
+    repeat: int = REPEAT
     execute: int = 10
     steps: int = 150
-
-
-@dataclass(frozen=True)
-class Objective:
-    """What makes one sequence of actions better than another.
-
-    Attributes:
-        representation: whose value of the last picture counts; None for the simulator's own reward.
-        goal: float32 (D,), of the instruction; None likewise.
-        is_blind: every sequence is as good as any other.
-    """
-
-    representation: Representation | None = None
-    goal: np.ndarray | None = None
-    is_blind: bool = False
-
-    @property
-    def size(self) -> int:
-        """Side of the pictures, pixels."""
-        return self.representation.size if self.representation else _SMALLEST
-
-    def score(self, outcomes: Outcomes) -> np.ndarray:
-        """Float64 (N,), more is better."""
-        if self.representation is None:
-            return np.zeros(len(outcomes.rewards)) if self.is_blind else outcomes.rewards
-        return self.values(outcomes.pictures)
-
-    def values(self, pictures: np.ndarray) -> np.ndarray:
-        """Of pictures uint8 (N, S, S, 3), float64 (N,)."""
-        encode = self.representation.encoder.encode_images
-        embeddings = [encode(pictures[i : i + _BATCH]) for i in range(0, len(pictures), _BATCH)]
-        return values(np.concatenate(embeddings), self.goal[None])[:, 0]
-
-    def value_now(self, scene: LiveScene) -> float | None:
-        """Of what the scene looks like; None where no value is the objective."""
-        return float(self.values(scene.picture()[None])[0]) if self.representation else None
 
 
 @dataclass(frozen=True)
@@ -100,13 +64,14 @@ class Planned:
     """One episode.
 
     Attributes:
-        success_step: control steps until the task was done; None if it was not.
+        success_step: control steps until the task was done, in whole actions; None if it was not.
         pictures: rendered for the objective.
         rollout_s: that acting out and rendering took, seconds.
         wall_s: all together.
         actions: float (T, 4), what was done.
         value: at the beginning and at the end; None where no value is the objective. A search that fails and yet ends
             high has found a picture that the network takes for success.
+        end: where it ended.
     """
 
     success_step: int | None
@@ -115,6 +80,7 @@ class Planned:
     wall_s: float
     actions: np.ndarray
     value: tuple[float, float] | None
+    end: State
 
 
 def plan_episode(task: str, seed: int, objective: Objective, control: Control, *, workers: int = 0) -> Planned:
@@ -131,11 +97,11 @@ def plan_episode(task: str, seed: int, objective: Objective, control: Control, *
     mean, done = np.zeros((control.cem.horizon, ACTION)), []
     look = objective.representation is not None
     with (
-        Rollouts(task, seed, objective.size, workers=workers) as rollouts,
+        Rollouts(task, seed, objective.size, repeat=control.repeat, workers=workers) as rollouts,
         LiveScene(task, seed, objective.size) as scene,
     ):
         begun = objective.value_now(scene)
-        while not scene.succeeded and len(done) < control.steps:
+        while not scene.succeeded and len(done) * control.repeat < control.steps:
             state = scene.save()
             best = search(
                 lambda actions, state=state: objective.score(rollouts.act_out(state, actions, look)),
@@ -145,42 +111,19 @@ def plan_episode(task: str, seed: int, objective: Objective, control: Control, *
             )
             for action in best[: control.execute]:
                 done.append(action)
-                if scene.act(action):
+                if scene.act(action, control.repeat):
                     break
             mean = np.concatenate([best[control.execute :], np.zeros((control.execute, ACTION))])
-        success_step = len(done) if scene.succeeded else None
+        success_step = len(done) * control.repeat if scene.succeeded else None
         value = None if begun is None else (begun, objective.value_now(scene))
         wall_s = time.perf_counter() - began
-        return Planned(success_step, rollouts.pictures, rollouts.seconds, wall_s, np.array(done), value)
-
-
-def open_objective(name: str, task: str, instruction: str, opened: dict[str, Representation]) -> Objective:
-    """An objective by name.
-
-    Args:
-        name: ``simulator``, ``nothing`` (what chance does), or as for :func:`open_representation`.
-        task: unversioned name.
-        instruction: ``right``, ``opposite``, or a text of its own.
-        opened: representations that are open already; this one is added.
-
-    Raises:
-        ConfigError: the task has no opposite.
-    """
-    if name in (SIMULATOR, NOTHING):
-        return Objective(is_blind=name == NOTHING)
-    words = find_task(task)
-    text = {RIGHT: words.text, OPPOSITE: words.opposite_text}.get(instruction, instruction)
-    if text is None:
-        raise ConfigError("--instruction", expected=f"one for {task}, which has no opposite", got=instruction)
-    if name not in opened:
-        opened[name] = open_representation(name)
-    return Objective(opened[name], opened[name].encoder.encode_texts([text])[0])
+        return Planned(success_step, rollouts.pictures, rollouts.seconds, wall_s, np.array(done), value, scene.save())
 
 
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
     arguments = _parser().parse_args(argv)
-    for name, least in (("scenes", 1), ("first_scene", 0), ("execute", 1), ("steps", 1), ("workers", 0)):
+    for name, least in (("scenes", 1), ("first_scene", 0), ("repeat", 1), ("execute", 1), ("steps", 1), ("workers", 0)):
         if getattr(arguments, name) < least:
             raise ConfigError("--" + name.replace("_", "-"), expected=f"{least} or more", got=getattr(arguments, name))
     if arguments.execute > arguments.horizon:
@@ -189,7 +132,7 @@ def main(argv: list[str] | None = None) -> int:
         raise ConfigError("--steps", expected=f"at most {STEP_LIMIT}", got=arguments.steps)
     tasks = [words.name for words in select_tasks(arguments.tasks)]
     cem = Cem(arguments.sequences, arguments.horizon, arguments.iterations)
-    control = Control(cem, arguments.execute, arguments.steps)
+    control = Control(cem, arguments.repeat, arguments.execute, arguments.steps)
     load_simulator()
     first = TEST_SEED + arguments.first_scene
     rows = _plan_all(arguments, tasks, range(first, first + arguments.scenes), control)
@@ -206,6 +149,9 @@ def _plan_all(arguments: argparse.Namespace, tasks: Sequence[str], scenes: range
             if any((row["task"], row["scene"]) == (task, seed) for row in rows):
                 continue
             found = plan_episode(task, seed, objective, control, workers=arguments.workers)
+            end = End.of(task, seed, objective, found.end)
+            if arguments.pictures:
+                write_picture(end, arguments.pictures / f"{task}-{seed}.png")
             row = {
                 "task": task,
                 "scene": seed,
@@ -213,12 +159,14 @@ def _plan_all(arguments: argparse.Namespace, tasks: Sequence[str], scenes: range
                 "instruction": arguments.instruction,
                 "success_step": found.success_step,
                 "value": found.value and [round(value, 3) for value in found.value],
+                "value_of_success": None if end.value_of_success is None else round(end.value_of_success, 3),
                 "pictures": found.pictures,
                 "rollout_s": round(found.rollout_s, 2),
                 "wall_s": round(found.wall_s, 2),
                 "sequences": control.cem.sequences,
                 "horizon": control.cem.horizon,
                 "iterations": control.cem.iterations,
+                "repeat": control.repeat,
             }
             rows.append(row)
             if arguments.out:
@@ -273,10 +221,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--sequences", type=int, default=defaults.sequences, metavar="N", help="an iteration (default: %(default)s)")
     add("--horizon", type=int, default=defaults.horizon, metavar="N", help="actions of each (default: %(default)s)")
     add("--iterations", type=int, default=defaults.iterations, metavar="N", help="of the search (default: %(default)s)")
+    add("--repeat", type=int, default=control.repeat, metavar="N", help="control steps of an action (%(default)s)")
     add("--execute", type=int, default=control.execute, metavar="N", help="actions done before the next search (10)")
     add("--steps", type=int, default=control.steps, metavar="N", help="control steps of 12.5 ms an episode (150)")
     add("--workers", type=int, default=0, metavar="N", help="processes that act out and render; 0: this one (0)")
     add("-o", "--out", type=Path, metavar="FILE", help="an episode a line, JSON; what is in it is not done again")
+    what = "a picture of each episode's end, beside the scripted policy's success, with their values"
+    add("--pictures", type=Path, metavar="FOLDER", help=what)
     add("--json", action="store_true", help="print the episodes as JSON")
     return parser
 

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch")
 
 from liv_model.errors import ConfigError, DataError
-from training.imitate import Eye, imitate, main
+from training.imitate import Eye, imitate, main, open_eye
 from training.imitate_demos import Demonstrations, demonstrate
 from training.imitate_policy import Policy, clone, inputs_of
 from training.representation import open_representation
@@ -76,8 +76,14 @@ def test_inputs_are_seen_wanted_and_felt_in_this_order():
 def test_the_true_state_needs_no_encoder_and_tells_tasks_apart():
     tasks = ("drawer-open", "drawer-close")
     shown = {task: demonstrations([4, 4], seed=number) for number, task in enumerate(tasks)}
-    policy, goals = imitate(Eye(None), tasks, shown, seed=0, steps=5)
+    policy, goals = imitate(Eye(), tasks, shown, seed=0, steps=5)
     assert np.array_equal(goals, np.eye(2)) and len(policy.mean) == 39 + 2 + 4
+
+
+def test_eyes_that_are_shut_leave_the_instruction_and_what_the_arm_feels():
+    shown = {"drawer-open": demonstrations([4, 4], seed=0)}
+    policy, _ = imitate(open_eye("nothing"), ("drawer-open",), shown, seed=0, steps=5)
+    assert len(policy.mean) == 1 + 4 and open_eye("state") == Eye()
 
 
 def test_an_encoder_that_is_none_is_said(tmp_path):

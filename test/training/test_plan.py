@@ -9,11 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from liv_model.errors import ConfigError, DataError
 from training.live_scene import LiveScene
-from training.plan import Control, Objective, Planned, main, open_objective, plan_episode, read_rows
+from training.plan import Control, Planned, main, plan_episode, read_rows
 from training.plan_cem import Cem, search, smooth
+from training.plan_end import SIDE, End, write_picture
+from training.plan_objective import Objective, open_objective
 from training.plan_rollouts import Outcomes, Rollouts
 from training.representation import Representation
 from training.tasks import TaskWords
@@ -94,14 +97,21 @@ def test_the_simulators_reward_and_nothing_need_no_pictures():
 
 
 def test_a_task_without_an_opposite_cannot_be_told_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("training.plan.find_task", lambda name: TaskWords(name, "wave", (), ()))
+    monkeypatch.setattr("training.plan_objective.find_task", lambda name: TaskWords(name, "wave", (), ()))
     with pytest.raises(ConfigError, match="no opposite"):
         open_objective(str(tmp_path), "wave", "opposite", {})
 
 
 def test_wrong_numbers_are_refused():
     given = ["--objective", "simulator", "--tasks", "door-open"]
-    for words in (["--scenes", "0"], ["--execute", "21"], ["--steps", "401"], ["--workers", "-1"], ["--horizon", "0"]):
+    for words in (
+        ["--scenes", "0"],
+        ["--execute", "21"],
+        ["--repeat", "0"],
+        ["--steps", "401"],
+        ["--workers", "-1"],
+        ["--horizon", "0"],
+    ):
         with pytest.raises(ConfigError):
             main([*given, *words])
     with pytest.raises(DataError, match="door-ajar"):
@@ -157,7 +167,7 @@ def test_with_the_simulators_reward_the_drawer_is_closed():
     control = Control(Cem(sequences=32, horizon=20, iterations=2), execute=10, steps=100)
     found = plan_episode("drawer-close", 100_000, Objective(), control)
     assert isinstance(found, Planned) and found.success_step is not None and found.pictures == 0
-    assert len(found.actions) == found.success_step
+    assert 3 * len(found.actions) == found.success_step
     again = plan_episode("drawer-close", 100_000, Objective(), control)
     assert np.array_equal(found.actions, again.actions)
 
@@ -167,9 +177,26 @@ def test_the_value_of_what_it_would_see_decides_what_is_done():
     rendered = []
     encoder = Bright(rendered)
     objective = Objective(Representation(encoder, 16), np.array([1, 0], np.float32))
-    found = plan_episode("reach", 100_000, objective, Control(Cem(6, 4, 1), execute=4, steps=8))
+    found = plan_episode("reach", 100_000, objective, Control(Cem(6, 4, 1), repeat=2, execute=4, steps=16))
     assert found.pictures == 12 and sum(rendered) == 14  # and one before, one after
     assert found.rollout_s <= found.wall_s and all(-1 <= value <= 1 for value in found.value)
+
+
+@pytest.mark.simulation
+def test_an_end_is_shown_beside_the_success_that_it_is_judged_against(tmp_path):
+    objective = Objective(Representation(Bright([]), 16), np.array([1, 0], np.float32))
+    with LiveScene("drawer-close", 100_000, 16) as scene:
+        begun, value = scene.save(), objective.value_now(scene)
+    end = End.of("drawer-close", 100_000, objective, begun)
+    assert not end.reached.succeeded and end.success.succeeded
+    assert end.reached.value == value and end.value_of_success == end.success.value
+    write_picture(end, tmp_path / "a" / "end.png")
+    shown = np.asarray(Image.open(tmp_path / "a" / "end.png"))
+    left, right = shown[:SIDE, :SIDE], shown[:SIDE, SIDE:]
+    assert shown.shape == (SIDE + 18, 2 * SIDE, 3) and np.abs(left.astype(int) - right).mean() > 1
+    with LiveScene("drawer-close", 100_000, SIDE) as scene:
+        assert np.array_equal(left, scene.picture())
+    assert End.of("drawer-close", 100_000, Objective(), begun).value_of_success is None
 
 
 @pytest.mark.slow
@@ -179,7 +206,8 @@ def test_planning_goes_on_where_it_was_stopped(tmp_path, capsys):
     words = ["--objective", "simulator", "--tasks", "drawer-close", "--sequences", "12", "--iterations", "1"]
     main([*words, "--scenes", "1", "-o", str(out)])
     first = out.read_text()
-    main([*words, "--scenes", "2", "-o", str(out)])
+    main([*words, "--scenes", "2", "-o", str(out), "--pictures", str(tmp_path)])
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert out.read_text().startswith(first) and [row["scene"] for row in rows] == [100_000, 100_001]
+    assert [file.name for file in tmp_path.glob("*.png")] == ["drawer-close-100001.png"]
     assert "of 2" in capsys.readouterr().out

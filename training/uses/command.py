@@ -15,11 +15,10 @@ from training.results.command import WALL, Status
 from training.results.plan import ROOT
 from training.results.work import work
 from training.uses.pieces import cut, networks
-from training.uses.plan import PLANS, Plan
+from training.uses.plan import FULL, QUICK, Plan
 
 _EPILOG = """examples:
-  make uses                             about four hours of two cores; call it again after a stop, it goes on
-  make uses SIZE=small                  an hour: fewer scenes and seeds, a smaller search
+  make uses                             two to three hours of two cores; call it again after a stop, it goes on
   make uses QUICK=1                     every step in ten minutes; its figures mean nothing
   make uses USES=runs/mine RESULTS=runs/results ARGS="--workers 1"
 
@@ -32,17 +31,14 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.workers < 1:
         raise ConfigError("--workers", expected="1 or more", got=arguments.workers)
-    name = "quick" if arguments.quick else arguments.size
-    plan = PLANS[name]
-    ending = "" if name == "full" else f"-{name}"
+    plan, ending = (QUICK, "-quick") if arguments.quick else (FULL, "")
     folder = Path(os.path.relpath(arguments.folder or ROOT / "runs" / f"uses{ending}"))
-    default = "results-quick" if name == "quick" else "results"
-    trained = Path(os.path.relpath(arguments.results or ROOT / "runs" / default))
-    page = arguments.document or (folder / "uses.md" if name == "quick" else ROOT / "docs" / "uses.md")
+    trained = Path(os.path.relpath(arguments.results or ROOT / "runs" / f"results{ending}"))
+    page = arguments.document or (folder / "uses.md" if arguments.quick else ROOT / "docs" / "uses.md")
     keep_plan(plan, folder)
     if not arguments.only_document:
         _work(plan, folder, trained, arguments.workers)
-    _write(plan, name, folder, trained, page)
+    _write(plan, folder, trained, page)
     print(page)
     return 0
 
@@ -55,13 +51,13 @@ def _work(plan: Plan, folder: Path, trained: Path, workers: int) -> None:
         status.end()
 
 
-def _write(plan: Plan, name: str, folder: Path, trained: Path, page: Path) -> None:
+def _write(plan: Plan, folder: Path, trained: Path, page: Path) -> None:
     from training.uses.document import document
     from training.uses.findings import Findings
     from training.uses.provenance import provenance
 
     pieces = cut(plan, folder, trained)
-    made = provenance(plan, name, folder, pieces, results.wall_s(folder / WALL))
+    made = provenance(plan, folder, pieces, results.wall_s(folder / WALL))
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(document(Findings(plan, folder), page.parent, made), encoding="utf-8")
 
@@ -84,8 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     add("folder", type=Path, nargs="?", help="of all that is measured (default: runs/uses)")
     add("--results", type=Path, metavar="FOLDER", help="of `make results`, for its networks (default: runs/results)")
     add("--workers", type=int, default=2, metavar="N", help="pieces at a time, a thread each (2)")
-    add("--size", choices=tuple(PLANS), default="full", help="of the studies (default: full)")
-    add("--quick", action="store_true", help="the same as --size quick; the document goes beside the figures")
+    add("--quick", action="store_true", help="every step, small; the document goes beside the figures")
     add("--document", type=Path, metavar="FILE", help="where to write (default: docs/uses.md)")
     add("--only-document", action="store_true", help="write it from what is there, and say what is missing")
     return parser

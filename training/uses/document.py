@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from training.results.plan import ROOT
 from training.tasks import load_tasks
 from training.uses.findings import Findings, estimate, verdict
 from training.uses.paper import IMITATION, PLANNING, Claim, row
-from training.uses.plan import FULL, Plan, Row
+from training.uses.plan import FULL, Course, Plan, Row
 
 _SAID = {
     AGREES: "agrees",
@@ -43,7 +44,7 @@ def document(findings: Findings, here: Path, made: Sequence[str]) -> str:
         *_about(here),
         *_in_short(findings),
         *_imitation(findings),
-        *_planning(findings),
+        *_planning(findings, here),
         *_why(findings.plan),
         *_missing(findings),
         "## How it was made",
@@ -82,9 +83,13 @@ def _in_short(findings: Findings) -> list[str]:
     rows, counts = findings.imitation_rows(), findings.plan.demonstrations
     for claim in IMITATION:
         for count in dict.fromkeys((min(counts), max(counts))):
-            found = _difference(claim, rows, lambda r, count=count: findings.imitated(r, count))
+            found = _difference(claim, rows, partial(findings.imitated, count=count))
             told.append((claim, f" ({count} demonstrations)", found))
-    told += [(c, "", _difference(c, findings.planning_rows(), findings.planned)) for c in PLANNING]
+    for course in findings.plan.courses:
+        rows = findings.planning_rows(course)
+        for claim in PLANNING[course.name]:
+            found = _difference(claim, rows, partial(findings.planned, course))
+            told.append((claim, f" ({course.name} tasks)", found))
     estimates = [(claim, note, None if found is None else estimate(found)) for claim, note, found in told]
     verdicts = [verdict(e) for _, _, e in estimates if e is not None]
     lines = [
@@ -116,7 +121,9 @@ def _imitation(findings: Findings) -> list[str]:
         f"{len(plan.tasks)} tasks: {_texts(plan.tasks)}. One policy for all: the embedding of the picture, that of the "
         "instruction, and the hand's place and opening go into two hidden layers of 256; behaviour cloning of the "
         "scripted policies, which are pushed about while they demonstrate. The representation is frozen. "
-        f"{STEPS} control steps to do a task in, a decision every {REPEAT}.",
+        f"{STEPS} control steps to do a task in, a decision every {REPEAT}. These tasks are those of the networks' ten "
+        "in which looking helps most, by a trial with the true state and with eyes shut; the hand's place and the "
+        "instruction alone do the other four.",
         "",
     ]
     if not rows:
@@ -133,57 +140,93 @@ def _imitation(findings: Findings) -> list[str]:
         "",
         "*Success in per cent.* The paper, MetaWorld: LIV 30.6, the others 19.4 to 24.2.",
         "",
-        *_alike(rows, "state", lambda r: findings.imitated(r, max(counts)), f"with {max(counts)} demonstrations"),
-        *_per_task(rows, plan.tasks, lambda r: findings.imitated(r, max(counts)), f"{max(counts)} demonstrations"),
     ]
+    for count in counts:
+        found = partial(findings.imitated, count=count)
+        lines += _alike(rows, ("state", "nothing"), found, f"with {count} demonstrations")
+    for count in counts:
+        found = partial(findings.imitated, count=count)
+        lines += _per_task(rows, plan.tasks, found, f"{count} demonstrations")
     return lines
 
 
-def _planning(findings: Findings) -> list[str]:
-    plan, rows = findings.plan, findings.planning_rows()
+def _planning(findings: Findings, here: Path) -> list[str]:
+    plan = findings.plan
+    drawn = plan.sequences * plan.iterations
     lines = [
         "## Planning",
         "",
-        f"{len(plan.new_tasks)} tasks that the networks were not trained on: {_texts(plan.new_tasks)}; *fine-tuned* "
-        f"ones have seen {plan.shots} episodes of each, the shipped bundle 36. Cross-entropy method in the simulator: "
-        f"{plan.sequences} "
-        f"sequences (the paper: {FULL.sequences}), horizon {plan.horizon}, {plan.iterations} iterations, then "
-        f"{plan.execute} steps are done; {plan.steps} steps to do the task in. The objective is the value of the last "
-        "picture of a sequence alone, which is the sum of its rewards and a constant. Each scene is planned with the "
-        "network of another seed.",
+        f"Cross-entropy method in the simulator: {drawn} sequences a search ({plan.iterations} iterations of "
+        f"{plan.sequences}; the paper: 200), horizon {plan.horizon}, an action every {REPEAT} control steps; then "
+        f"{plan.execute} actions are done; {plan.steps} control steps to do the task in. The objective is the value of "
+        "the last picture of a sequence alone, which is the sum of its rewards and a constant. Each scene is planned "
+        "with the network of another seed. The paper, MetaWorld: 55.2 with fine-tuned LIV, 29.7 zero-shot, 18.2 with "
+        "CLIP.",
         "",
     ]
+    texts = {
+        "known": "Tasks that the networks were trained on",
+        "new": f"Tasks that they were not trained on (*fine-tuned*: on {plan.shots} episodes of each; the shipped "
+        "bundle: on 36)",
+    }
+    for course in plan.courses:
+        lines += [f"**{texts[course.name]}**: {_texts(course.tasks)}.", "", *_course(findings, course)]
+    return [*lines, *_ends(findings, here)]
+
+
+def _course(findings: Findings, course: Course) -> list[str]:
+    rows, planned = findings.planning_rows(course), partial(findings.planned, course)
     if not rows:
-        return [*lines, *_NONE]
-    lines += ["| objective | success, % | pictures | seconds an episode |", "|---|---:|---:|---:|"]
-    for entry in rows:
-        cost = findings.cost([entry])
-        cells = (_points(estimate(findings.planned(entry))), f"{cost.pictures:,}", f"{cost.per_episode_s:.0f}")
-        lines.append(f"| {entry.label} | {' | '.join(cells)} |")
-    _, scenes, tasks = findings.planned(rows[0]).shape
-    rate = findings.cost([entry for entry in rows if entry.arm]).per_second
-    told = f" Rendering and acting: {rate:.1f} pictures a second in one process." if math.isfinite(rate) else ""
-    lines += [
-        f"| *n: scenes x tasks* | {scenes} x {tasks} | | |",
-        "",
-        "The paper, MetaWorld: 55.2 with fine-tuned LIV, 29.7 zero-shot, 18.2 with CLIP. Only the picture that the "
-        f"objective reads is rendered, at the encoder's {plan.results.pretrain().network.image_size} px.{told}",
-        "",
-        *_alike(rows, "nothing", findings.planned, "in planning"),
-        *_per_task(rows, plan.new_tasks, findings.planned, "planning"),
+        return _NONE
+    lines = [
+        "| objective | success, % | failures that end at a picture valued as the success or more | pictures "
+        "| seconds an episode |",
+        "|---|---:|---:|---:|---:|",
     ]
-    return lines
+    for entry in rows:
+        cost = findings.cost(course, [entry])
+        fooled = "{} of {}".format(*findings.fooled(course, entry)) if cost.pictures else ""
+        cells = (_points(estimate(planned(entry))), fooled, f"{cost.pictures:,}", f"{cost.per_episode_s:.0f}")
+        lines.append(f"| {entry.label} | {' | '.join(cells)} |")
+    _, scenes, tasks = planned(rows[0]).shape
+    rate = findings.cost(course, [entry for entry in rows if entry.arm]).per_second
+    size = findings.plan.results.pretrain().network.image_size
+    told = (
+        f"Only the picture that the objective reads is rendered, at the encoder's {size} px: {rate:.1f} pictures a "
+        "second in one process, acting included."
+    )
+    return [
+        *lines,
+        f"| *n: scenes x tasks* | {scenes} x {tasks} | | | |",
+        "",
+        *([told, ""] if math.isfinite(rate) else []),
+        *_alike(rows, ("simulator", "nothing"), planned, f"in planning {course.name} tasks"),
+        *_per_task(rows, course.tasks, planned, f"planning, {course.name}"),
+    ]
 
 
-def _alike(rows: Sequence[Row], name: str, values: Callable[[Row], np.ndarray], when: str) -> list[str]:
-    """Which rows cannot be told from the one that is the ceiling or the floor: there a comparison says little."""
-    other = row(list(rows), name)
-    if other is None:
+def _ends(findings: Findings, here: Path) -> list[str]:
+    """A picture of what searches found, where there is one."""
+    path = here / "uses.png"
+    if not path.is_file():
         return []
-    found = values(other).astype(float)
-    alike = [r.label for r in rows if r is not other and verdict(estimate(values(r) - found)) == OPEN]
-    what = f"Not told from *{other.label}* beyond doubt, {when}: {'; '.join(alike) or 'none'}."
-    return [f"{what} Between rows of these, a comparison says little.", ""]
+    return [
+        f"![Where searches with LIV ended, each beside a real success in the same scene]({path.name})",
+        "",
+        "*Where the searches with LIV ended in the first scene of each task (left of each pair), and the scripted "
+        "policy's success there (right), with the values the network gives them.*",
+        "",
+    ]
+
+
+def _alike(rows: Sequence[Row], names: Sequence[str], values: Callable[[Row], np.ndarray], when: str) -> list[str]:
+    """Which rows cannot be told from the ceiling or the floor: between these a comparison says little."""
+    told = []
+    for other in filter(None, (row(list(rows), name) for name in names)):
+        found = values(other).astype(float)
+        alike = [r.label for r in rows if r is not other and verdict(estimate(values(r) - found)) == OPEN]
+        told.append(f"Not told from *{other.label}* beyond doubt, {when}: {'; '.join(alike) or 'none'}.")
+    return [" ".join(told), ""] if told else []
 
 
 def _per_task(rows: Sequence[Row], tasks: Sequence[str], values: Callable[[Row], np.ndarray], what: str) -> list[str]:
@@ -208,16 +251,15 @@ def _why(plan: Plan) -> list[str]:
         "- Other tasks, other scenes, another camera. The ceilings (true state, the simulator's own reward) "
         "say how hard these are; the paper's tables have no such rows.",
         "- The paper's networks are RN50s pre-trained on people's kitchens (EPIC-KITCHENS), with a large gap to the "
-        "simulator. These small ones were trained on this very simulator: for imitation on the same tasks, for "
-        "planning on others. *Zero-shot* here is therefore nearer than the paper's.",
+        "simulator. These small ones were trained on this very simulator, so that *zero-shot* is nearer than the "
+        "paper's.",
         "- The InfoNCE and VIP rows are trained from scratch on the same episodes as LIV; the paper compares with "
         "CLIP, R3M, VIP and others as they were released.",
         "- A policy feels its own hand's place, from which much of a motion follows whatever the picture shows, and "
         "features of a random network tell scenes apart too. Both can narrow the differences between representations.",
-        "- A search finds what the objective values, not what was meant. In both scenes that were looked at "
-        "(fine-tuned LIV of seed 0, *unlock the door* and *press the handle down sideways*, scene 100000) it ended at "
-        "a picture that the small network values more than the scripted policy's success, and that is none: `liv plan` "
-        "prints the value at the beginning and the end. Recordings hold no such pictures, so metrics over "
+        "- A search finds what the objective values, not what was meant: a network that has seen successes alone has "
+        "learned where the arm is when a task is done, and may value that more than what the arm has done to the "
+        "object. The tables count it, the picture shows it. Recordings hold no such pictures, so metrics over "
         "recordings ([results.md](results.md)) look better than planning with the same network.",
         f"- Networks trained for {plan.results.pretrain().steps} steps: who is ahead after so many, not in the end.",
         "",
@@ -231,11 +273,12 @@ def _missing(findings: Findings) -> list[str]:
         "seeds": "seeds",
         "scenes": "scenes to judge a policy in",
         "plan_scenes": "scenes to plan in",
-        "sequences": "sequences a search",
+        "sequences": "sequences of an iteration",
         "steps": "control steps to do a planned task in",
         "demonstrations": "numbers of demonstrations",
         "tasks": "tasks to imitate",
-        "new_tasks": "tasks to plan",
+        "known_tasks": "known tasks to plan",
+        "new_tasks": "new tasks to plan",
     }
     for name, what in names.items():
         here, full = (
@@ -243,9 +286,8 @@ def _missing(findings: Findings) -> list[str]:
         )
         if here < full:
             lines.append(f"- {what}: {here} here, {full} in the full size (`make uses`)")
-    for what, there in (("imitation", plan.bundle_imitates), ("planning", plan.bundle_plans)):
-        if not there:
-            lines.append(f"- {what}: the shipped bundle, in the full size only (its pictures are larger)")
+    if not plan.bundle_plans:
+        lines.append("- planning: the shipped bundle, in the full size only (its pictures are larger)")
     return ["## What is missing", "", *(lines or ["- nothing of the full size"]), ""]
 
 

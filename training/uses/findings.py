@@ -15,7 +15,7 @@ from liv_model.metrics import Estimate
 from training.plan import read_rows
 from training.results.compare import AGREES, DISAGREES, OPEN
 from training.uses.pieces import imitation_file, planning_file
-from training.uses.plan import Plan, Row
+from training.uses.plan import IMITATION, Course, Plan, Row
 
 DRAWS = 10_000
 
@@ -74,38 +74,27 @@ class Findings:
 
     @cached_property
     def imitation_seeds(self) -> tuple[int, ...]:
-        """Seeds that every row of the first study, but for the shipped bundle, has a policy of for each number."""
+        """Seeds that every row of the first study has a policy of for each number of demonstrations."""
         counts = self.plan.demonstrations
-        rows = [row for row in self.plan.imitation if not row.is_bundle]
         return tuple(
             seed
             for seed in self.plan.seeds
-            if all(imitation_file(self.folder, row, count, seed).is_file() for row in rows for count in counts)
+            if all(imitation_file(self.folder, row, count, seed).is_file() for row in IMITATION for count in counts)
         )
-
-    @cached_property
-    def planning_scenes(self) -> tuple[int, ...]:
-        """Numbers of the scenes that every row of the second study, but for the shipped bundle, was planned in."""
-        rows = [row for row in self.plan.planning if not row.is_bundle]
-        return tuple(s for s in range(self.plan.plan_scenes) if all(self._is_planned(row, s) for row in rows))
 
     def imitation_rows(self) -> list[Row]:
         """Rows that there are figures of."""
-        return [
-            row
-            for row in self.plan.imitation
-            if self.imitation_seeds
-            and all(
-                imitation_file(self.folder, row, count, seed).is_file()
-                for count in self.plan.demonstrations
-                for seed in self.imitation_seeds
-            )
-        ]
+        return list(IMITATION) if self.imitation_seeds else []
 
-    def planning_rows(self) -> list[Row]:
-        """Likewise."""
-        scenes = self.planning_scenes
-        return [row for row in self.plan.planning if scenes and all(self._is_planned(row, s) for s in scenes)]
+    def planning_scenes(self, course: Course) -> tuple[int, ...]:
+        """Numbers of the scenes that every row of a course, but for the shipped bundle, was planned in."""
+        rows = [row for row in course.rows if not row.is_bundle]
+        return tuple(s for s in range(self.plan.plan_scenes) if all(self._is_planned(course, row, s) for row in rows))
+
+    def planning_rows(self, course: Course) -> list[Row]:
+        """Rows that there are figures of."""
+        scenes = self.planning_scenes(course)
+        return [row for row in course.rows if scenes and all(self._is_planned(course, row, s) for s in scenes)]
 
     def imitated(self, row: Row, count: int) -> np.ndarray:
         """Whether the task was done, bool (seeds, scenes, tasks)."""
@@ -115,13 +104,26 @@ class Findings:
             found.append(np.array([success[task] for task in self.plan.tasks]).T)
         return np.array(found)
 
-    def planned(self, row: Row) -> np.ndarray:
+    def planned(self, course: Course, row: Row) -> np.ndarray:
         """Whether the task was done, bool (1, scenes, tasks)."""
-        return np.array([[[step is not None for step in self._steps(row, s)] for s in self.planning_scenes]])
+        return np.array([[[e["success_step"] is not None for e in scene] for scene in self._scenes(course, row)]])
 
-    def cost(self, rows: Sequence[Row]) -> Cost:
+    def fooled(self, course: Course, row: Row) -> tuple[int, int]:
+        """Failures that ended at a picture valued at least as much as the scripted policy's success, and failures.
+
+        Of scenes that the scripted policy succeeds in.
+        """
+        failures = [
+            e
+            for scene in self._scenes(course, row)
+            for e in scene
+            if e["success_step"] is None and e.get("value_of_success") is not None
+        ]
+        return sum(e["value"][1] >= e["value_of_success"] for e in failures), len(failures)
+
+    def cost(self, course: Course, rows: Sequence[Row]) -> Cost:
         """Of planning with these objectives."""
-        found = [e for row in rows for s in self.planning_scenes for e in self._episodes(row, s).values()]
+        found = [e for row in rows for scene in self._scenes(course, row) for e in scene]
         pictures, rollout_s = (sum(e[name] for e in found) for name in ("pictures", "rollout_s"))
         wall_s = sum(e["wall_s"] for e in found) / len(found)
         return Cost(pictures, pictures / rollout_s if pictures else float("nan"), wall_s)
@@ -131,23 +133,21 @@ class Findings:
         plan, lines = self.plan, []
         if len(self.imitation_seeds) < len(plan.seeds):
             lines.append(f"imitation: {len(self.imitation_seeds)} of {len(plan.seeds)} seeds are complete")
-        if len(self.planning_scenes) < plan.plan_scenes:
-            lines.append(
-                f"planning: {len(self.planning_scenes)} of {plan.plan_scenes} scenes of each task are complete"
-            )
-        for what, wanted, there in (
-            ("imitation", plan.imitation, self.imitation_rows()),
-            ("planning", plan.planning, self.planning_rows()),
-        ):
-            lines += [f"{what}: {row.label}" for row in wanted if row not in there and there]
+        for course in plan.courses:
+            scenes, rows = self.planning_scenes(course), self.planning_rows(course)
+            what = f"planning, {course.name} tasks"
+            if len(scenes) < plan.plan_scenes:
+                lines.append(f"{what}: {len(scenes)} of {plan.plan_scenes} scenes of each task are complete")
+            lines += [f"{what}: {row.label}" for row in course.rows if rows and row not in rows]
         return lines
 
-    def _is_planned(self, row: Row, scene: int) -> bool:
-        return len(self._episodes(row, scene)) == len(self.plan.new_tasks)
+    def _scenes(self, course: Course, row: Row) -> list[list[dict]]:
+        """The episodes of each complete scene, in the order of the tasks."""
+        found = [self._episodes(course, row, scene) for scene in self.planning_scenes(course)]
+        return [[episodes[task] for task in course.tasks] for episodes in found]
 
-    def _steps(self, row: Row, scene: int) -> list[int | None]:
-        episodes = self._episodes(row, scene)
-        return [episodes[task]["success_step"] for task in self.plan.new_tasks]
+    def _is_planned(self, course: Course, row: Row, scene: int) -> bool:
+        return len(self._episodes(course, row, scene)) == len(course.tasks)
 
-    def _episodes(self, row: Row, scene: int) -> dict[str, dict]:
-        return {e["task"]: e for e in read_rows(planning_file(self.folder, row, scene))}
+    def _episodes(self, course: Course, row: Row, scene: int) -> dict[str, dict]:
+        return {e["task"]: e for e in read_rows(planning_file(self.folder, course, row, scene))}

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
-from liv_model.bundle import Bundle
+from training.imitate import TEST_SEED
+from training.imitate_demos import REPEAT
 from training.representation import RANDOM
 from training.results import pieces as results
 from training.results.pieces import Piece
 from training.results.plan import ROOT
-from training.uses.plan import Plan, Row
+from training.uses.plan import IMITATION, Course, Plan, Row
 
 _LIV = "liv_model.cli"
 _PICTURE_S = 0.04  # to render one of 64 px on a core, about
@@ -23,7 +24,8 @@ def networks(plan: Plan, folder: Path) -> list[Piece]:
     """The pieces of ``make results`` that make the networks of this plan, in its own folder."""
     planned = {plan.network_seed(scene) for scene in range(plan.plan_scenes)}
     wanted = {"simulate-train", "simulate-new", f"subset-{plan.shots}"}
-    for rows, seeds in ((plan.imitation, plan.seeds), (plan.planning, planned)):
+    planning = [row for course in plan.courses for row in course.rows]
+    for rows, seeds in ((IMITATION, plan.seeds), (planning, planned)):
         for row, seed in product(filter(lambda row: row.arm, rows), seeds):
             wanted.add(f"pretrain-{results.run_folder(folder, row.arm, seed).name}")
             if row.is_tuned:
@@ -53,46 +55,50 @@ def encoder_of(plan: Plan, row: Row, seed: int, trained: Path) -> str:
     return f"{RANDOM}{run}" if row.is_random else str(run)
 
 
-def size_of(plan: Plan, row: Row) -> int:
-    """Side of the pictures that a row looks at."""
-    return Bundle.load(ROOT / row.encoder).image.size if row.is_bundle else plan.results.pretrain().network.image_size
-
-
 def imitation_file(folder: Path, row: Row, count: int, seed: int) -> Path:
     """What one policy achieved."""
     return folder / "imitation" / f"{row.name}-{count}-{seed}.json"
 
 
-def planning_file(folder: Path, row: Row, scene: int) -> Path:
+def planning_file(folder: Path, course: Course, row: Row, scene: int) -> Path:
     """What planning achieved in one scene of every task."""
-    return folder / "planning" / f"{row.name}-{scene}.jsonl"
+    return folder / "planning" / f"{course.name}-{row.name}-{scene}.jsonl"
+
+
+def pictures_folder(folder: Path, course: Course, row: Row) -> Path:
+    """Where pictures of the ends of planned episodes lie."""
+    return folder / "pictures" / f"{course.name}-{row.name}"
+
+
+def picture_file(folder: Path, course: Course, row: Row, task: str, scene: int) -> Path:
+    """One of them."""
+    return pictures_folder(folder, course, row) / f"{task}-{TEST_SEED + scene}.png"
 
 
 def _demonstrations(plan: Plan, folder: Path) -> list[Piece]:
-    pieces = []
-    for size in dict.fromkeys(size_of(plan, row) for row in plan.imitation):
-        for task in plan.tasks:
-            out, count = _data(folder, size) / f"{task}.npz", max(plan.demonstrations)
-            command = ("training.imitate_demos", task, "--count", str(count), "--size", str(size), "-o", str(out))
-            guess_s = 5 + 30 * count * _PICTURE_S
-            pieces.append(Piece(_demos(size, task), "demonstrate", command, makes=out, guess_s=guess_s))
+    pieces, size, count = [], plan.results.pretrain().network.image_size, max(plan.demonstrations)
+    for task in plan.tasks:
+        out = _data(folder) / f"{task}.npz"
+        command = ("training.imitate_demos", task, "--count", str(count), "--size", str(size), "-o", str(out))
+        guess_s = 5 + 30 * count * _PICTURE_S
+        pieces.append(Piece(_demos(task), "demonstrate", command, makes=out, guess_s=guess_s))
     return pieces
 
 
-def _demos(size: int, task: str) -> str:
-    return f"demonstrations-{size}-{task}"
+def _demos(task: str) -> str:
+    return f"demonstrations-{task}"
 
 
-def _data(folder: Path, size: int) -> Path:
-    return folder / "demonstrations" / str(size)
+def _data(folder: Path) -> Path:
+    return folder / "demonstrations"
 
 
 def _imitation(plan: Plan, folder: Path, trained: Path) -> list[Piece]:
     pieces = []
     for seed in plan.seeds:
-        for row in plan.imitation:
+        for row in IMITATION:
             for count in plan.demonstrations:
-                size, out = size_of(plan, row), imitation_file(folder, row, count, seed)
+                out = imitation_file(folder, row, count, seed)
                 options = {
                     "encoder": encoder_of(plan, row, seed, trained),
                     "tasks": ",".join(plan.tasks),
@@ -100,15 +106,15 @@ def _imitation(plan: Plan, folder: Path, trained: Path) -> list[Piece]:
                     "seed": seed,
                     "scenes": plan.scenes,
                     "train-steps": plan.train_steps,
-                    "data": _data(folder, size),
+                    "data": _data(folder),
                 }
                 pieces.append(
                     Piece(
                         f"imitate-{out.stem}",
-                        "imitate",
+                        "imitate" if row.arm else "imitate without pictures",
                         (_LIV, "imitate", *_words(options), "-o", str(out)),
                         makes=out,
-                        after=tuple(_demos(size, task) for task in plan.tasks),
+                        after=tuple(_demos(task) for task in plan.tasks),
                         guess_s=20 + 45 * len(plan.tasks) * plan.scenes * _PICTURE_S,
                     )
                 )
@@ -116,34 +122,38 @@ def _imitation(plan: Plan, folder: Path, trained: Path) -> list[Piece]:
 
 
 def _planning(plan: Plan, folder: Path, trained: Path) -> list[Piece]:
-    pieces = []
-    for scene in range(plan.plan_scenes):
-        for row in plan.planning:
-            out = planning_file(folder, row, scene)
-            options = {
-                "objective": encoder_of(plan, row, plan.network_seed(scene), trained),
-                "tasks": ",".join(plan.new_tasks),
-                "instruction": row.instruction,
-                "first-scene": scene,
-                "scenes": 1,
-                "sequences": plan.sequences,
-                "horizon": plan.horizon,
-                "iterations": plan.iterations,
-                "execute": plan.execute,
-                "steps": plan.steps,
-            }
-            searches = plan.steps / plan.execute * len(plan.new_tasks) * 0.7
-            pieces.append(
-                Piece(
-                    f"plan-{out.stem}",
-                    "plan" if row.arm or row.is_bundle else "plan without pictures",
-                    (_LIV, "plan", *_words(options), "-o", str(out)),
-                    makes=out,
-                    guess_s=10
-                    + searches * plan.sequences * plan.iterations * (_PICTURE_S if row.arm or row.is_bundle else 0.005),
-                )
-            )
-    return pieces
+    return [
+        _planned(plan, folder, trained, course, row, scene)
+        for scene in range(plan.plan_scenes)
+        for course in plan.courses
+        for row in course.rows
+    ]
+
+
+def _planned(plan: Plan, folder: Path, trained: Path, course: Course, row: Row, scene: int) -> Piece:
+    """One scene of every task of a course."""
+    out, looks = planning_file(folder, course, row, scene), bool(row.arm or row.is_bundle)
+    options = {
+        "objective": encoder_of(plan, row, plan.network_seed(scene), trained),
+        "tasks": ",".join(course.tasks),
+        "instruction": row.instruction,
+        "first-scene": scene,
+        "scenes": 1,
+        "sequences": plan.sequences,
+        "horizon": plan.horizon,
+        "iterations": plan.iterations,
+        "execute": plan.execute,
+        "steps": plan.steps,
+        "pictures": pictures_folder(folder, course, row),
+    }
+    searches = plan.steps / plan.execute / REPEAT * len(course.tasks) * 0.7
+    return Piece(
+        f"plan-{out.stem}",
+        "plan" if looks else "plan without pictures",
+        (_LIV, "plan", *_words(options), "-o", str(out)),
+        makes=out,
+        guess_s=10 + searches * plan.sequences * plan.iterations * (_PICTURE_S if looks else 0.01),
+    )
 
 
 def _words(options: dict[str, object]) -> Sequence[str]:

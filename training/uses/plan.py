@@ -7,8 +7,9 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from training.imitate import NOTHING as EYES_SHUT
 from training.imitate import STATE
-from training.plan import NOTHING, OPPOSITE, RIGHT, SIMULATOR
+from training.plan_objective import NOTHING, OPPOSITE, RIGHT, SIMULATOR
 from training.results import plan as results
 from training.results.plan import INFONCE, LIV, VIP_IMAGE, Arm
 
@@ -50,19 +51,48 @@ IMITATION = (
     Row("vip-image", "VIP-image only", VIP_IMAGE),
     Row("random", "random weights", LIV, is_random=True),
     Row("state", "true state (ceiling)", encoder=STATE),
+    Row("nothing", "nothing seen (floor)", encoder=EYES_SHUT),
 )
 _SHIPPED = "the shipped bundle (larger, 112 px, trained on all 50 tasks)"
-SHIPPED = Row("shipped", _SHIPPED, encoder=BUNDLE)
-SHIPPED_WRONG = Row("shipped-wrong", f"{_SHIPPED}, the opposite instruction", encoder=BUNDLE, instruction=OPPOSITE)
-PLANNING = (
-    Row("simulator", "the simulator's own reward (ceiling)", encoder=SIMULATOR),
+_CEILING = Row("simulator", "the simulator's own reward (ceiling)", encoder=SIMULATOR)
+_BUNDLES = (
+    Row("shipped", _SHIPPED, encoder=BUNDLE),
+    Row("shipped-wrong", f"{_SHIPPED}, the opposite instruction", encoder=BUNDLE, instruction=OPPOSITE),
+)
+_FLOOR = Row("nothing", "nothing (chance)", encoder=NOTHING)
+KNOWN = (
+    _CEILING,
+    *_BUNDLES,
+    Row("liv", "LIV", LIV),
+    Row("wrong", "LIV, the opposite instruction", LIV, instruction=OPPOSITE),
+    Row("infonce", "InfoNCE only", INFONCE),
+    _FLOOR,
+)
+NEW = (
+    _CEILING,
+    *_BUNDLES,
     Row("liv-tuned", "LIV, fine-tuned", LIV, is_tuned=True),
     Row("liv", "LIV, zero-shot", LIV),
     Row("wrong", "LIV, fine-tuned, the opposite instruction", LIV, is_tuned=True, instruction=OPPOSITE),
     Row("infonce-tuned", "InfoNCE only, fine-tuned", INFONCE, is_tuned=True),
     Row("infonce", "InfoNCE only, zero-shot", INFONCE),
-    Row("nothing", "nothing (chance)", encoder=NOTHING),
+    _FLOOR,
 )
+
+
+@dataclass(frozen=True)
+class Course:
+    """Tasks to plan, and objectives to plan them with.
+
+    Attributes:
+        name: of its files.
+        tasks: unversioned names.
+        rows: objectives.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True)
@@ -70,21 +100,21 @@ class Plan:
     """Sizes of both studies.
 
     Attributes:
-        tasks: to imitate; among those that the representations were trained on.
+        tasks: to imitate; of those that the representations were trained on.
         demonstrations: of each task; one policy for each number.
         seeds: of representations and policies.
         scenes: unseen, of each task, to judge a policy in.
         train_steps: of a policy's optimizer.
-        new_tasks: to plan; not among those that the representations were trained on.
-        shots: episodes of each new task to fine-tune on.
-        plan_scenes: of each new task; each is planned with the network of another seed.
+        known_tasks: to plan; of those that the networks were trained on.
+        new_tasks: to plan; of those that the networks were fine-tuned on.
+        shots: episodes of each of these to fine-tune on.
+        plan_scenes: of each task; each is planned with the network of another seed.
         sequences: drawn in each iteration of the search.
         horizon: actions of a sequence.
         iterations: of the search.
         execute: actions done before the next search.
         steps: control steps within which a task has to be done.
-        bundle_imitates: whether the shipped bundle takes part in the first study.
-        bundle_plans: likewise in the second.
+        bundle_plans: whether the shipped bundle takes part.
         results: the plan of ``make results`` that trains the networks.
     """
 
@@ -93,6 +123,7 @@ class Plan:
     seeds: tuple[int, ...]
     scenes: int
     train_steps: int
+    known_tasks: tuple[str, ...]
     new_tasks: tuple[str, ...]
     shots: int
     plan_scenes: int
@@ -101,19 +132,14 @@ class Plan:
     iterations: int
     execute: int
     steps: int
-    bundle_imitates: bool
     bundle_plans: bool
     results: results.Plan
 
     @property
-    def imitation(self) -> tuple[Row, ...]:
-        """Rows of the first study."""
-        return (*IMITATION, SHIPPED) if self.bundle_imitates else IMITATION
-
-    @property
-    def planning(self) -> tuple[Row, ...]:
-        """Rows of the second study."""
-        return (*PLANNING[:1], SHIPPED, SHIPPED_WRONG, *PLANNING[1:]) if self.bundle_plans else PLANNING
+    def courses(self) -> tuple[Course, Course]:
+        """Of the second study: the known tasks, and the new ones."""
+        known, new = (tuple(row for row in rows if self.bundle_plans or not row.is_bundle) for rows in (KNOWN, NEW))
+        return Course("known", self.known_tasks, known), Course("new", self.new_tasks, new)
 
     def network_seed(self, scene: int) -> int:
         """Whose network plans in a scene of this number: of every seed that there is, in turn."""
@@ -125,27 +151,30 @@ class Plan:
         return json.loads(json.dumps(own))
 
 
-# About four hours of two cores; planning as in the paper: 200 sequences, horizon 20.
+# About two hours and a half of two cores.
 FULL = Plan(
-    tasks=("drawer-open", "drawer-close", "window-open", "window-close", "door-open", "door-close"),
-    demonstrations=(3, 10, 50),  # with three, the representation matters most
+    # The six of the networks' ten tasks where looking helps most: in a trial of ten demonstrations, the true state did
+    # them in 97 % of the scenes, a policy with its eyes shut in 52; the other four in 100 and 98. No representation
+    # was looked at before they were chosen.
+    tasks=("coffee-push", "coffee-pull", "drawer-open", "faucet-close", "door-open", "window-close"),
+    demonstrations=(10, 50),
     seeds=(0, 1, 2),
     scenes=10,
     train_steps=3000,
-    new_tasks=results.FULL.new_tasks,
+    # those that need no grasp, nor to reach behind a handle
+    known_tasks=("drawer-close", "door-close", "window-open", "window-close", "faucet-open", "faucet-close"),
+    # but for handle-pull-side, which the search does not find with the simulator's own reward either
+    new_tasks=("handle-press-side", "door-lock", "door-unlock"),
     shots=20,
     plan_scenes=3,
-    sequences=200,
-    horizon=20,
+    sequences=100,  # twice: 200 a search, the paper's number for Meta-World
+    horizon=20,  # the paper's
     iterations=2,
     execute=10,
     steps=150,
-    bundle_imitates=True,
     bundle_plans=True,
     results=results.FULL,
 )
-# The same comparison for an hour of one core: fewer scenes and seeds, and a search of a tenth of the pictures.
-SMALL = replace(FULL, seeds=(0,), scenes=4, plan_scenes=3, sequences=24, execute=15, steps=120, bundle_imitates=False)
 # Every step of the way in ten minutes; the figures mean nothing.
 QUICK = replace(
     FULL,
@@ -154,6 +183,7 @@ QUICK = replace(
     seeds=(0, 1),
     scenes=1,
     train_steps=200,
+    known_tasks=results.QUICK.tasks[:1],
     new_tasks=results.QUICK.new_tasks,
     shots=2,
     plan_scenes=1,
@@ -161,9 +191,7 @@ QUICK = replace(
     horizon=5,
     iterations=1,
     execute=5,
-    steps=20,
-    bundle_imitates=False,
+    steps=30,
     bundle_plans=False,
     results=results.QUICK,
 )
-PLANS = {"full": FULL, "small": SMALL, "quick": QUICK}

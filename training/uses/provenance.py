@@ -12,12 +12,12 @@ from pathlib import Path
 from liv_model.machine import processor
 from training.results.pieces import Piece
 from training.results.work import Ledger
-from training.uses.plan import Plan
+from training.uses.plan import QUICK, Plan
 
 _LIBRARIES = ("torch", "numpy", "metaworld", "mujoco")
 
 
-def provenance(plan: Plan, name: str, folder: Path, pieces: Sequence[Piece], wall_s: float) -> list[str]:
+def provenance(plan: Plan, folder: Path, pieces: Sequence[Piece], wall_s: float) -> list[str]:
     """Markdown lines."""
     ledger = Ledger(folder)
     entries = [entry for entry in map(ledger.read, pieces) if entry.get("done")]
@@ -27,16 +27,17 @@ def provenance(plan: Plan, name: str, folder: Path, pieces: Sequence[Piece], wal
     commits = list(dict.fromkeys(e["commit"][:12] + ("+changes" if "+" in e["commit"] else "") for e in entries))
     versions = ", ".join(f"{library} {importlib.metadata.version(library)}" for library in _LIBRARIES)
     each = ", ".join(f"{kind} {len(times)} x {sum(times) / len(times):.0f} s" for kind, times in spent.items())
-    call = {"full": "make uses", "quick": "make uses QUICK=1"}.get(name, f"make uses SIZE={name}")
+    call = "make uses QUICK=1" if plan == QUICK else "make uses"
     return [
         f"- machine: {processor()}, shared with other work meanwhile; load when written "
         f"{os.getloadavg()[0]:.1f}; Python {platform.python_version()}, {versions}; rendering in software",
         f"- command: `{call}`; {len(entries)} of {len(pieces)} pieces are done; {wall_s / 60:.0f} min from start to "
         f"end, {sum(map(sum, spent.values())) / 60:.0f} min of pieces of one thread by the clock ({each})",
         f"- commits: {_some(commits)}",
-        "- the sizes were settled while the first run went on: policies of three demonstrations and planning with the "
-        "shipped bundle came in once the first rows were seen to be at the ceiling and at the floor, and the search "
-        "was made smaller before any planning was counted",
+        "- before it: a smaller study with other tasks (imitation at the ceiling, planning with actions of one "
+        "control step at the floor), and one search of 60 sequences in one scene with LIV, the bundle or both for each "
+        "of drawer-close, door-close, window-close, faucet-close, handle-press-side, door-lock and door-unlock; sizes "
+        "were settled after these",
         f"- networks: those of `make results` ([results.md](results.md)); imitation with seeds "
         f"{', '.join(map(str, plan.seeds))}; "
         "demonstrations in scenes from seed 0 on, judged in scenes from seed 100000 on",

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a search over action sequences aims at: the value of a picture, the simulator's own reward, or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from liv_model.errors import ConfigError
+from liv_model.value import values
+from training.live_scene import LiveScene
+from training.plan_rollouts import Outcomes
+from training.representation import Representation, open_representation
+from training.tasks import task as find_task
+
+SIMULATOR, NOTHING = "simulator", "nothing"
+RIGHT, OPPOSITE = "right", "opposite"
+_SMALLEST = 32  # side of pictures that nobody looks at, pixels
+_BATCH = 64  # pictures in one call of the encoder
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What makes one sequence of actions better than another.
+
+    Attributes:
+        representation: whose value of the last picture counts; None for the simulator's own reward.
+        goal: float32 (D,), of the instruction; None likewise.
+        is_blind: every sequence is as good as any other.
+    """
+
+    representation: Representation | None = None
+    goal: np.ndarray | None = None
+    is_blind: bool = False
+
+    @property
+    def size(self) -> int:
+        """Side of the pictures, pixels."""
+        return self.representation.size if self.representation else _SMALLEST
+
+    def score(self, outcomes: Outcomes) -> np.ndarray:
+        """Float64 (N,), more is better."""
+        if self.representation is None:
+            return np.zeros(len(outcomes.rewards)) if self.is_blind else outcomes.rewards
+        return self.values(outcomes.pictures)
+
+    def values(self, pictures: np.ndarray) -> np.ndarray:
+        """Of pictures uint8 (N, S, S, 3), float64 (N,)."""
+        encode = self.representation.encoder.encode_images
+        embeddings = [encode(pictures[i : i + _BATCH]) for i in range(0, len(pictures), _BATCH)]
+        return values(np.concatenate(embeddings), self.goal[None])[:, 0]
+
+    def value_now(self, scene: LiveScene) -> float | None:
+        """Of what the scene looks like; None where no value is the objective."""
+        return float(self.values(scene.picture()[None])[0]) if self.representation else None
+
+
+def open_objective(name: str, task: str, instruction: str, opened: dict[str, Representation]) -> Objective:
+    """An objective by name.
+
+    Args:
+        name: ``simulator``, ``nothing`` (what chance does), or as for :func:`open_representation`.
+        task: unversioned name.
+        instruction: ``right``, ``opposite``, or a text of its own.
+        opened: representations that are open already; this one is added.
+
+    Raises:
+        ConfigError: the task has no opposite.
+    """
+    if name in (SIMULATOR, NOTHING):
+        return Objective(is_blind=name == NOTHING)
+    words = find_task(task)
+    text = {RIGHT: words.text, OPPOSITE: words.opposite_text}.get(instruction, instruction)
+    if text is None:
+        raise ConfigError("--instruction", expected=f"one for {task}, which has no opposite", got=instruction)
+    if name not in opened:
+        opened[name] = open_representation(name)
+    return Objective(opened[name], opened[name].encoder.encode_texts([text])[0])
