@@ -18,6 +18,7 @@ import pytest
 pytest.importorskip("torch")
 
 from liv_model.errors import ConfigError
+from liv_model.whole_file import replace_json, replace_text
 from training.results.compare import AGREES, DISAGREES, OPEN
 from training.tasks import load_tasks
 from training.uses import command, pieces
@@ -25,7 +26,7 @@ from training.uses.document import document
 from training.uses.findings import Findings, estimate, verdict
 from training.uses.paper import IMITATION as IMITATION_CLAIMS
 from training.uses.paper import PLANNING as PLANNING_CLAIMS
-from training.uses.plan import FULL, PLANNING, PLANS, QUICK, SHIPPED, SMALL
+from training.uses.plan import FULL, IMITATION, KNOWN, QUICK
 
 ROOT = Path(command.__file__).parents[2]
 TRAINED = Path("runs/results")
@@ -40,35 +41,39 @@ def options(piece, name):
 
 
 def test_the_full_size_is_what_was_asked_for():
-    assert len(FULL.tasks) >= 6 and {10, 50} < set(FULL.demonstrations) and len(FULL.seeds) == 3
-    assert len(FULL.new_tasks) >= 4 and (FULL.sequences, FULL.horizon, FULL.shots) == (200, 20, 20)
-    assert {row.name for row in FULL.imitation} == {"liv", "infonce", "vip-image", "random", "state", "shipped"}
-    assert {"liv", "liv-tuned", "infonce", "wrong", "simulator"} <= {row.name for row in FULL.planning}
-    assert set(FULL.tasks) <= set(FULL.results.tasks) and not set(FULL.new_tasks) & set(FULL.results.tasks)
+    assert len(FULL.tasks) >= 6 and {10, 50} <= set(FULL.demonstrations) and len(FULL.seeds) == 3
+    known, new = FULL.courses
+    assert len(known.tasks) >= 4 and (FULL.sequences * FULL.iterations, FULL.horizon, FULL.shots) == (200, 20, 20)
+    assert {row.name for row in IMITATION} == {"liv", "infonce", "vip-image", "random", "state", "nothing"}
+    assert {"liv", "infonce", "wrong", "simulator", "shipped"} <= {row.name for row in known.rows}
+    assert {"liv", "liv-tuned", "infonce", "wrong", "simulator", "shipped"} <= {row.name for row in new.rows}
+    assert {*FULL.tasks, *known.tasks} <= set(FULL.results.tasks) and set(new.tasks) <= set(FULL.results.new_tasks)
     assert FULL.shots in FULL.results.some_shots and set(FULL.seeds) <= set(FULL.results.seeds)
-    assert all(load_tasks()[task].opposite_text for task in FULL.new_tasks)
+    assert all(load_tasks()[task].opposite_text for course in FULL.courses for task in course.tasks)
 
 
 def test_claims_are_about_rows_that_there_are():
-    for claims, rows in ((IMITATION_CLAIMS, FULL.imitation), (PLANNING_CLAIMS, FULL.planning)):
+    planning = [(PLANNING_CLAIMS[course.name], course.rows) for course in FULL.courses]
+    for claims, rows in ((IMITATION_CLAIMS, IMITATION), *planning):
         assert {name for c in claims for name in (c.better, c.worse)} <= {row.name for row in rows}
 
 
-@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+@pytest.mark.parametrize("plan", (FULL, QUICK), ids=("full", "quick"))
 def test_pieces_follow_what_they_need_and_write_files_of_their_own(plan, tmp_path):
     cut = pieces.cut(plan, tmp_path, TRAINED)
     names = [piece.name for piece in cut]
     assert len(set(names)) == len(names) and len({piece.makes for piece in cut}) == len(cut)
     for number, piece in enumerate(cut):
         assert set(piece.after) <= set(names[:number])
-    kinds = [piece.kind for piece in cut]
-    assert kinds.count("imitate") == len(plan.imitation) * len(plan.demonstrations) * len(plan.seeds)
-    assert len(cut) - kinds.count("imitate") - kinds.count("demonstrate") == len(plan.planning) * plan.plan_scenes
+    kinds = [piece.kind.split()[0] for piece in cut]
+    assert kinds.count("demonstrate") == len(plan.tasks)
+    assert kinds.count("imitate") == len(IMITATION) * len(plan.demonstrations) * len(plan.seeds)
+    assert kinds.count("plan") == sum(len(course.rows) for course in plan.courses) * plan.plan_scenes
 
 
 def test_rows_of_one_seed_differ_in_their_encoder_alone(tmp_path):
-    cut = pieces.cut(replace(FULL, bundle_imitates=False), tmp_path, TRAINED)
-    found = [p for p in cut if p.kind == "imitate" and options(p, "--seed") == ["1"]]
+    cut = pieces.cut(FULL, tmp_path, TRAINED)
+    found = [p for p in cut if p.kind.startswith("imitate") and options(p, "--seed") == ["1"]]
     for count in ("10", "50"):
         same = [p.command[:-2] for p in found if options(p, "--demonstrations") == [count]]
         assert len({tuple(w for w in words if w not in options_of(words, "--encoder")) for words in same}) == 1
@@ -79,15 +84,19 @@ def test_rows_of_one_seed_differ_in_their_encoder_alone(tmp_path):
         "runs/results/runs/vip-image-1",
         "random:runs/results/runs/liv-1",
         "state",
+        "nothing",
     }
 
 
-def test_the_wrong_instruction_is_told_to_the_fine_tuned_network(tmp_path):
-    cut = {piece.name: piece for piece in pieces.cut(SMALL, tmp_path, TRAINED)}
-    assert options(cut["plan-wrong-1"], "--instruction") == ["opposite"]
-    assert options(cut["plan-wrong-1"], "--objective") == options(cut["plan-liv-tuned-1"], "--objective")
-    assert options(cut["plan-liv-tuned-1"], "--objective") == ["runs/results/runs/liv-20-1"]
-    assert options(cut["plan-liv-1"], "--objective") == ["runs/results/runs/liv-1"]
+def test_the_wrong_instruction_is_told_to_the_network_that_the_right_one_is_told_to(tmp_path):
+    cut = {piece.name: piece for piece in pieces.cut(FULL, tmp_path, TRAINED)}
+    for course, right, network in (("known", "liv", "liv-1"), ("new", "liv-tuned", "liv-20-1")):
+        told = cut[f"plan-{course}-wrong-1"]
+        assert options(told, "--instruction") == ["opposite"]
+        assert options(told, "--objective") == options(cut[f"plan-{course}-{right}-1"], "--objective")
+        assert options(told, "--objective") == [f"runs/results/runs/{network}"]
+    assert options(cut["plan-new-liv-1"], "--objective") == ["runs/results/runs/liv-1"]
+    assert options(cut["plan-new-liv-1"], "--tasks") == [",".join(FULL.new_tasks)]
 
 
 def test_networks_are_pieces_of_make_results_and_no_more_than_it_takes(tmp_path):
@@ -128,21 +137,21 @@ def test_a_difference_says_what_its_interval_says():
 
 def write(plan, folder, good, seeds=None, scenes=None):
     """What the pieces would leave; of the rows in ``good`` all succeed, of the others none."""
-    for row in plan.imitation:
+    for row in IMITATION:
         for count in plan.demonstrations:
             for seed in plan.seeds if seeds is None else seeds:
                 file = pieces.imitation_file(folder, row, count, seed)
-                file.parent.mkdir(parents=True, exist_ok=True)
                 found = {task: [row.name in good] * plan.scenes for task in plan.tasks}
-                file.write_text(json.dumps({"success": found}))
-    for row in plan.planning:
-        for scene in range(plan.plan_scenes) if scenes is None else scenes:
-            file = pieces.planning_file(folder, row, scene)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            step = 40 if row.name in good else None
-            pictures = 100 if row.arm else 0
-            entry = {"success_step": step, "pictures": pictures, "rollout_s": 4.0, "wall_s": 5.0}
-            file.write_text("".join(json.dumps({"task": task, **entry}) + "\n" for task in plan.new_tasks))
+                replace_json(file, {"success": found})
+    for course in plan.courses:
+        for row in course.rows:
+            for scene in range(plan.plan_scenes) if scenes is None else scenes:
+                step = 40 if row.name in good else None
+                pictures, of_success = (100, 0.5) if row.arm or row.is_bundle else (0, None)
+                entry = {"success_step": step, "pictures": pictures, "rollout_s": 4.0, "wall_s": 5.0}
+                entry |= {"value": [0.0, 0.4 if scene == 0 else 0.6], "value_of_success": of_success}
+                lines = [json.dumps({"task": task, **entry}) for task in course.tasks]
+                replace_text(pieces.planning_file(folder, course, row, scene), "\n".join(lines) + "\n")
     return Findings(plan, folder)
 
 
@@ -152,41 +161,45 @@ def in_short(text):
 
 def test_the_document_says_what_the_numbers_say(tmp_path):
     good = {"liv", "liv-tuned", "state", "simulator", "shipped"}
-    text = document(write(SMALL, tmp_path / "a", good), tmp_path, ["by hand"])
+    text = document(write(FULL, tmp_path / "a", good), tmp_path, ["by hand"])
     verdicts = [line.split("|")[-2].strip() for line in in_short(text)]
-    assert len(verdicts) == 2 * len(IMITATION_CLAIMS) + len(PLANNING_CLAIMS)
+    assert len(verdicts) == 2 * len(IMITATION_CLAIMS) + sum(map(len, PLANNING_CLAIMS.values()))
     assert f"Of {len(verdicts)} comparisons, {len(verdicts) - 1} agree with the paper, 0 are" in text
     assert verdicts.count("agrees") == len(verdicts) - 1  # fine-tuned and zero-shot are alike
     assert "| LIV | 100 [100, 100] | 100 [100, 100] |" in text and "| InfoNCE only | 0 [0, 0] | 0 [0, 0] |" in text
-    assert "| *n: seeds x scenes x tasks* | 1 x 4 x 6 | 1 x 4 x 6 |" in text
-    assert "25.0 pictures a second" in text and "by hand" in text
-    text = document(
-        write(SMALL, tmp_path / "b", {"infonce", "infonce-tuned", "wrong", "vip-image", "random", "shipped-wrong"}),
-        tmp_path,
-        [],
-    )
+    assert "| *n: seeds x scenes x tasks* | 3 x 10 x 6 | 3 x 10 x 6 |" in text
+    assert "25.0 pictures a second" in text and "by hand" in text and "nothing of the full size" in text
+    bad = {"infonce", "infonce-tuned", "wrong", "vip-image", "random", "shipped-wrong"}
+    text = document(write(FULL, tmp_path / "b", bad), tmp_path, [])
     assert {line.split("|")[-2].strip().split(":")[0] for line in in_short(text)} == {"does not agree", "not decided"}
 
 
+def test_what_a_search_took_for_success_is_counted(tmp_path):
+    findings = write(FULL, tmp_path, {"liv"})
+    known, _ = FULL.courses
+    counted = {row.name: findings.fooled(known, row) for row in known.rows}
+    tasks = len(known.tasks)  # a failure of the first scene ends below the success, the others' above
+    assert counted["liv"] == (0, 0) and counted["infonce"] == counted["shipped"] == (2 * tasks, 3 * tasks)
+    assert counted["simulator"] == counted["nothing"] == (0, 0)  # no value is their aim
+    assert f"| InfoNCE only | 0 [0, 0] | {2 * tasks} of {3 * tasks} |" in document(findings, tmp_path, [])
+
+
 def test_the_document_says_what_is_missing(tmp_path):
-    plan = replace(SMALL, seeds=(0, 1))
-    findings = write(plan, tmp_path, {"liv"}, seeds=(0,), scenes=(0, 1))
+    findings = write(FULL, tmp_path, {"liv"}, seeds=(0,), scenes=(0, 1))
+    known, new = FULL.courses
+    pieces.planning_file(tmp_path, new, new.rows[1], 1).write_text("")  # the bundle's rows are waited for by none
+    pieces.planning_file(tmp_path, known, KNOWN[-1], 1).write_text("")  # a row that was cut
     missing = document(findings, tmp_path, []).split("## What is missing")[1]
-    assert "imitation: 1 of 2 seeds are complete" in missing and "planning: 2 of 3 scenes" in missing
-    assert "sequences a search: 24 here, 200 in the full size" in missing and "the shipped bundle" in missing
-    pieces.planning_file(tmp_path, PLANNING[1], 1).write_text("")  # a row that was cut
-    assert Findings(plan, tmp_path).planning_scenes == (0,)
+    assert "imitation: 1 of 3 seeds are complete" in missing
+    assert "planning, known tasks: 1 of 3 scenes" in missing and "planning, new tasks: 2 of 3 scenes" in missing
+    assert f"planning, new tasks: {new.rows[1].label}" in missing
+    quick = document(write(QUICK, tmp_path / "quick", {"liv"}), tmp_path, []).split("## What is missing")[1]
+    assert "seeds: 2 here, 3 in the full size" in quick and "the shipped bundle" in quick
 
 
 def test_the_document_can_be_written_when_nothing_is_there(tmp_path):
     text = document(Findings(FULL, tmp_path), tmp_path, [])
-    assert text.count("Nothing is complete yet") == 2 and text.count("not measured yet") == len(in_short(text))
-
-
-def test_the_shipped_bundle_is_told_apart(tmp_path):
-    text = document(write(FULL, tmp_path, {"shipped"}), tmp_path, [])
-    assert text.count(f"| {SHIPPED.label} | 100 [100, 100] |") == 2
-    assert "nothing of the full size" in text
+    assert text.count("Nothing is complete yet") == 3 and text.count("not measured yet") == len(in_short(text))
 
 
 @pytest.mark.slow
