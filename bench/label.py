@@ -31,7 +31,8 @@ from liv_model.folders import shipped
 from liv_model.goal import Goal, ResolvedGoal
 from liv_model.image import to_square
 from liv_model.image_message import compressed_to_rgb
-from liv_model.label_bag import BagJob, Labeller, Setup
+from liv_model.label_bag import Labeller
+from liv_model.label_job import BagJob, Setup
 from liv_model.label_messages import EMBEDDING, SeenEmbedding, embedding_cdr, header
 from liv_model.label_reading import open_recording
 from liv_model.media import open_media
@@ -48,7 +49,7 @@ _MEMORY = """
 import sys
 from pathlib import Path
 from bench.label import labeller
-from liv_model.label_bag import BagJob
+from liv_model.label_job import BagJob
 def resident():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024
 one = labeller(sys.argv[1], int(sys.argv[4]))

@@ -3,27 +3,25 @@
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
 
 from liv_model.bag_writer import BagWriter
 from liv_model.bundle import Bundle
-from liv_model.encoder import Encoder, open_encoder
+from liv_model.encoder import Encoder
 from liv_model.errors import ImageError, LivError, MediaError
 from liv_model.goal import Goal, GoalResolver, ResolvedGoal
 from liv_model.image import Preprocessing, to_square
 from liv_model.image_message import compressed_to_rgb, image_to_rgb
+from liv_model.label_encoder import open_beside_decoder
 from liv_model.label_goals import Announcer, SetGoal, goal_in, new_id, recorded_goal_topics
+from liv_model.label_job import BagJob, Labelled, Setup
 from liv_model.label_messages import (
     ACTIVE_GOAL,
     EMBEDDING,
@@ -40,93 +38,12 @@ from liv_model.label_messages import (
 )
 from liv_model.label_reading import Recording, Stored, open_recording
 from liv_model.label_scoring import RecordingRewards
-from liv_model.label_sources import EMBEDDINGS, IMAGES, Source, Wish, choose, recorded_episodes, require_model, see
+from liv_model.label_sources import EMBEDDINGS, IMAGES, Source, choose, recorded_episodes, require_model, see
 from liv_model.label_table import RewardTable
 from liv_model.label_writing import bag_in_place_of, copy_topics
 from liv_model.read_ahead import read_ahead
 
-MOST_NAMED = 10
-_TRIALS, _DECODING_S = 5, 0.004  # a JPEG of 640x480 takes 2 ms, one of 1920x1080 8
 _TELL_EVERY = {EMBEDDINGS: 1024, IMAGES: 8}  # frames; telling takes as long as scoring a few embeddings
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What is the same for every bag.
-
-    Attributes:
-        bundle: folder of the model; None is the one that ships.
-        goal: for the whole of every bag; None = the goals that the bags hold.
-        goal_name: in ids and tables, where the goal has no text.
-        resolved: what the model makes of ``goal``, where that is known already.
-        wish: what to label from.
-        smoothing_s: as reward_node's parameter.
-        backend, device, precision, threads: see :func:`liv_model.encoder.open_encoder`.
-    """
-
-    bundle: str | None = None
-    goal: Goal | None = None
-    goal_name: str = "goal"
-    resolved: ResolvedGoal | None = None
-    wish: Wish = field(default_factory=Wish)
-    smoothing_s: float = 0.0
-    backend: str = "auto"
-    device: str = "auto"
-    precision: str = "auto"
-    threads: int = 0
-
-
-@dataclass(frozen=True)
-class BagJob:
-    """One bag to label.
-
-    Attributes:
-        bag: to read.
-        output: bag to write, or None.
-        table: Parquet file to write, or None.
-        overwrite: whether an output that exists is replaced.
-    """
-
-    bag: Path
-    output: Path | None = None
-    table: Path | None = None
-    overwrite: bool = False
-
-
-@dataclass
-class Labelled:
-    """What became of a bag; everything plain, so that it can be sent and printed.
-
-    Attributes:
-        bag: that was read.
-        output: that was written, or "".
-        source: ``embeddings`` or ``images``.
-        model: ``name@digest``.
-        frames: messages of the cameras' topics.
-        rewards: how many by camera.
-        goals: in words, or ids, in their order.
-        dropped: frames without a reward, by cause.
-        broken: how many pictures do not decode.
-        remarks: what a person should know.
-        seconds: it took.
-    """
-
-    bag: str
-    output: str
-    source: str = ""
-    model: str = ""
-    frames: int = 0
-    rewards: dict[str, int] = field(default_factory=dict)
-    goals: list[str] = field(default_factory=list)
-    dropped: dict[str, int] = field(default_factory=dict)
-    broken: int = 0
-    remarks: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-
-    def remark(self, words: str) -> None:
-        """Keep a remark, if there are not too many yet."""
-        if len(self.remarks) < MOST_NAMED and words not in self.remarks:
-            self.remarks.append(words)
 
 
 class Labeller:
@@ -138,20 +55,9 @@ class Labeller:
 
     @cached_property
     def encoder(self) -> Encoder:
-        """Of the bundle, opened when it is needed.
-
-        Decoding takes a processor of its own. A model that is slower than decoding gets all of them all the same; a
-        quicker one would only take from the decoder what it has to wait for, and gets one.
-        """
-        encoder = self._open(self.setup.threads)
-        if self.setup.threads or (os.cpu_count() or 1) < 2 or not _is_quicker_than_decoding(encoder, self.bundle):
-            return encoder
-        encoder.close()
-        return self._open(1)
-
-    def _open(self, threads: int) -> Encoder:
+        """Of the bundle, opened when it is needed."""
         setup = self.setup
-        return open_encoder(self.bundle, setup.backend, setup.device, threads, setup.precision)
+        return open_beside_decoder(self.bundle, setup.backend, setup.device, setup.threads, setup.precision)
 
     @cached_property
     def _resolver(self) -> GoalResolver:
@@ -187,16 +93,6 @@ class Labeller:
             run.finish()
         done.seconds = time.perf_counter() - begin_s
         return done
-
-
-def _is_quicker_than_decoding(encoder: Encoder, bundle: Bundle) -> bool:
-    size = bundle.image.size
-    picture, seconds = np.zeros((1, size, size, 3), np.uint8), []
-    for _ in range(_TRIALS):
-        begin_s = time.perf_counter()
-        encoder.encode_images(picture)
-        seconds.append(time.perf_counter() - begin_s)
-    return median(seconds) < _DECODING_S
 
 
 class _Run:

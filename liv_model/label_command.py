@@ -17,7 +17,8 @@ from liv_model.encoder import BACKENDS, PRECISIONS
 from liv_model.errors import ConfigError, LivError, MediaError
 from liv_model.goal import Goal
 from liv_model.image import read_image
-from liv_model.label_bag import BagJob, Labelled, Labeller, Setup
+from liv_model.label_bag import Labeller
+from liv_model.label_job import BagJob, Labelled, Setup
 from liv_model.label_many import label_all
 from liv_model.label_reading import open_recording
 from liv_model.label_sources import AUTO, EMBEDDINGS, IMAGES, Wish, choose

@@ -5,19 +5,18 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import shutil
 import signal
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from liv_model.errors import LivError
-from liv_model.label_bag import BagJob, Labelled, Labeller, Setup
-from liv_model.label_writing import draft_of
+from liv_model.label_bag import Labeller
+from liv_model.label_job import BagJob, Labelled, Setup
+from liv_model.label_loss import MOST_TRIES, again, clear, given_up
 
-MOST_TRIES = 3
 Tell = Callable[[int], None]
 Ended = Callable[[BagJob, "Labelled | LivError"], None]
 _FRAMES, _DONE, _FAILED = "frames", "done", "failed"
@@ -146,25 +145,15 @@ class _Crew:
         self._clear(worker)
         self._tell(-worker.told)
         if self._tries[index] < MOST_TRIES:
-            # it may have been lost behind the last step: then what stands there is its own
-            self._jobs[index] = replace(self._jobs[index], overwrite=True)
+            self._jobs[index] = again(self._jobs[index])
             self._waiting.appendleft(index)
             return
-        self._end(
-            worker,
-            LivError(
-                str(self._jobs[index].bag),
-                expected="a worker that lives to its end",
-                got=f"{MOST_TRIES} that were lost, the last one with exit code {worker.process.exitcode}",
-                remedy="is the memory enough? Try fewer --workers",
-            ),
-        )
+        how, remedy = f"exit code {worker.process.exitcode}", "is the memory enough? Try fewer --workers"
+        self._end(worker, given_up(self._jobs[index], how, remedy))
 
     def _clear(self, worker: _Worker) -> None:
-        """Remove what a worker that is gone has left half done."""
-        output = None if worker.job is None else self._jobs[worker.job].output
-        if output is not None:
-            shutil.rmtree(draft_of(output), ignore_errors=True)
+        if worker.job is not None:
+            clear(self._jobs[worker.job])
 
 
 def _work(line: Connection, setup: Setup) -> None:

@@ -8,7 +8,6 @@ requirements/runtime.txt lists; this package itself is brought along.
 from __future__ import annotations
 
 import pickle
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -19,9 +18,10 @@ from typing import Any
 
 import liv_model
 from liv_model.errors import ConfigError, LivError
-from liv_model.label_bag import BagJob, Labelled, Labeller, Setup
-from liv_model.label_many import MOST_TRIES, Ended, Tell, try_to_label
-from liv_model.label_writing import draft_of
+from liv_model.label_bag import Labeller
+from liv_model.label_job import BagJob, Labelled, Setup
+from liv_model.label_loss import MOST_TRIES, again, clear, given_up
+from liv_model.label_many import Ended, Tell, try_to_label
 
 
 def label_on_ray(
@@ -54,14 +54,14 @@ def label_on_ray(
             try:
                 outcome = ray.get(done)
             except ray.exceptions.RayError as error:  # the worker is lost, or its machine
-                _clear(jobs[index])
+                clear(jobs[index])
                 if tries[index] < MOST_TRIES:
                     tries[index] += 1
-                    # it may have been lost behind the last step: then what stands there is its own
-                    jobs[index] = replace(jobs[index], overwrite=True)
+                    jobs[index] = again(jobs[index])
                     running[label.remote(same, jobs[index])] = index
                     continue
-                outcome = _lost(jobs[index], error)
+                remedy = "is the memory of the cluster's machines enough?"
+                outcome = given_up(jobs[index], type(error).__name__, remedy)
             outcomes[index] = outcome
             tell(outcome.frames if isinstance(outcome, Labelled) else 0)
             ended(jobs[index], outcome)
@@ -110,18 +110,3 @@ def _with_absolute_paths(job: BagJob) -> BagJob:
     """A worker has a folder of its own."""
     paths = {name: getattr(job, name) for name in ("bag", "output", "table")}
     return replace(job, **{name: path.absolute() for name, path in paths.items() if path is not None})
-
-
-def _clear(job: BagJob) -> None:
-    """Remove what a worker that is gone has left half done."""
-    if job.output is not None:
-        shutil.rmtree(draft_of(job.output), ignore_errors=True)
-
-
-def _lost(job: BagJob, error: Exception) -> LivError:
-    return LivError(
-        str(job.bag),
-        expected="a worker that lives to its end",
-        got=f"{MOST_TRIES} that were lost, the last one with {type(error).__name__}",
-        remedy="is the memory of the cluster's machines enough?",
-    )

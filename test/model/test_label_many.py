@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,8 @@ from liv_model.bags import read_messages
 from liv_model.cli import main as liv
 from liv_model.errors import LivError
 from liv_model.goal import Goal
-from liv_model.label_bag import BagJob, Labelled, Labeller, Setup
+from liv_model.label_bag import Labeller
+from liv_model.label_job import BagJob, Labelled, Setup
 from liv_model.label_many import label_all
 
 GOAL = "open the drawer"
@@ -139,21 +139,3 @@ def test_pictures_by_several_processes(tmp_path, bundle, capsys):
     assert liv(["label", str(tmp_path / "a"), str(tmp_path / "b"), *words]) == 0
     assert len(rewards(tmp_path / "out/a")) == len(rewards(tmp_path / "out/b")) == 5
     shutil.rmtree(tmp_path / "out")
-
-
-@pytest.mark.parametrize(("given", "seconds", "opened"), [(0, 0.0, [0, 1]), (0, 0.01, [0]), (3, 0.0, [3])])
-def test_a_model_quicker_than_decoding_leaves_the_processors_to_it(bundle, monkeypatch, given, seconds, opened):
-    monkeypatch.setattr("liv_model.label_bag._DECODING_S", 0.005 if seconds else 1.0)
-    monkeypatch.setattr("liv_model.label_bag.os.cpu_count", lambda: 4)
-    asked, real = [], Labeller._open
-
-    def open_and_slow(self, threads):
-        asked.append(threads)
-        encoder = real(self, threads)
-        encode = encoder.encode_images
-        encoder.encode_images = lambda rgb: (time.sleep(seconds), encode(rgb))[1]
-        return encoder
-
-    monkeypatch.setattr(Labeller, "_open", open_and_slow)
-    assert Labeller(Setup(bundle=str(bundle.path), backend="openvino", threads=given)).encoder.precision == "fp32"
-    assert asked == opened
