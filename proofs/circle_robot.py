@@ -12,16 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
-from liv_model.errors import LivError
 from liv_ros import msg
 from liv_ros.messages import LATCHED_QOS, stamp_ns
 from liv_ros.node_process import NodeProcess
+from proofs.consumer import Consumer
 from training.episodes import Episode
 
 NAMESPACE = "/circle"
@@ -80,6 +78,7 @@ class Robot:
 
     def __init__(self, folder: Path, bundle: Path, goal_set: Sequence[str], record: Path | None = None):
         self._folder, self._stack = folder, ExitStack()
+        self._consumer = Consumer("teleoperator", NAMESPACE, folder)
         self._bundle, self._goal_set, self._record = bundle, list(goal_set), record
         self._nodes: list[NodeProcess] = []
         self._attempt: Attempt | None = None
@@ -89,14 +88,8 @@ class Robot:
 
     def __enter__(self) -> Robot:
         self._folder.mkdir(parents=True, exist_ok=True)
-        context = rclpy.Context()
-        context.init()
-        self._stack.callback(context.shutdown)
-        self.node = rclpy.create_node("teleoperator", context=context, namespace=NAMESPACE)
-        self._stack.callback(self.node.destroy_node)
-        self._executor = SingleThreadedExecutor(context=context)
-        self._executor.add_node(self.node)
-        self._stack.callback(self._executor.shutdown)
+        self._stack.enter_context(self._consumer)
+        self.node = self._consumer.node
         self._camera = self.node.create_publisher(CompressedImage, TOPIC, QoSProfile(depth=10))
         self._goals = self.node.create_publisher(msg.Goal, "goal", 10)
         self._verdicts = self.node.create_publisher(msg.Verdict, "verdict", 10)
@@ -165,7 +158,7 @@ class Robot:
         self._seen, self._scored = set(), set()
         begin_s = time.monotonic()
         for frame, due_s in zip(episode.frames, episode.time_s, strict=True):
-            self._spin(begin_s + float(due_s) - time.monotonic())
+            self._consumer.spin(begin_s + float(due_s) - time.monotonic())
             stamp = self._show(frame)
             self._wait(lambda s=stamp: s in self._seen and s in self._scored, "a reward", REWARD_WITHIN_S)
         self._verdicts.publish(self._verdict(episode.outcome == "success"))
@@ -193,16 +186,9 @@ class Robot:
         header = Header(stamp=self.node.get_clock().now().to_msg())
         return msg.Verdict(header=header, goal_id=self._goal.goal.id, verdict=said)
 
-    def _spin(self, seconds: float) -> None:
-        end_s = time.monotonic() + seconds
-        while (left_s := end_s - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left_s)
-
     def _wait(self, condition: Callable[[], Any], what: str, within_s: float = READY_S) -> None:
-        end_s = time.monotonic() + within_s
-        while not condition():
-            for node in self._nodes:
-                node.require_running()
-            if time.monotonic() > end_s:
-                raise LivError(what, expected=f"within {within_s:g} s", got="none", remedy=f"see {self._folder}")
-            self._executor.spin_once(timeout_sec=0.05)
+        self._consumer.wait(condition, what, within_s, self._require_running)
+
+    def _require_running(self) -> None:
+        for node in self._nodes:
+            node.require_running()

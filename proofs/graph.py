@@ -11,17 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from liv_model.errors import LivError
 from liv_ros import msg
 from liv_ros.messages import LATCHED_QOS, image_message, stamp_ns
 from liv_ros.node_process import NodeProcess
+from proofs.consumer import Consumer
 from proofs.rules import Rules
 
 NAMESPACE = "/proof"
@@ -120,7 +118,7 @@ class Graph:
     ):
         self._folder, self._bundle, self._names = folder, bundle, list(cameras)
         self._size, self._reliability, self._others_ask = size, reliability, others_ask
-        self._stack = ExitStack()
+        self._stack, self._consumer = ExitStack(), Consumer("consumer", NAMESPACE, folder)
         self._processes: list[NodeProcess] = []
         self._started = 0
         self.rules = Rules(may_miss=True)
@@ -132,14 +130,8 @@ class Graph:
 
     def __enter__(self) -> Graph:
         self._folder.mkdir(parents=True, exist_ok=True)
-        context = rclpy.Context()
-        context.init()
-        self._stack.callback(context.shutdown)
-        self.node = rclpy.create_node("consumer", context=context, namespace=NAMESPACE)
-        self._stack.callback(self.node.destroy_node)
-        self._executor = SingleThreadedExecutor(context=context)
-        self._stack.callback(self._executor.shutdown)
-        self._executor.add_node(self.node)
+        self._stack.enter_context(self._consumer)
+        self.node = self._consumer.node
         self._listen()
         self.cameras = {name: Camera(self, name, self._size, self._reliability) for name in self._names}
         self.goal_publisher = self.node.create_publisher(msg.Goal, "goal", 10)
@@ -219,18 +211,11 @@ class Graph:
 
     def spin(self, seconds: float) -> None:
         """Hear what comes for some seconds."""
-        end_s = time.monotonic() + seconds
-        while (left_s := end_s - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=min(left_s, 0.05))
+        self._consumer.spin(seconds)
 
     def wait(self, condition: Callable[[], Any], what: str, within_s: float = 30.0) -> Any:
         """Hear what comes until a condition gives something true, and return it; LivError if it does not."""
-        end_s = time.monotonic() + within_s
-        while not (result := condition()):
-            if time.monotonic() > end_s:
-                raise LivError(what, expected=f"within {within_s:g} s", got="none", remedy=f"see {self._folder}")
-            self._executor.spin_once(timeout_sec=0.05)
-        return result
+        return self._consumer.wait(condition, what, within_s)
 
     def ask(self, text: str) -> str:
         """Publish a goal in words under a new id, and wait until it is active; returns the id."""

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from liv_model.errors import ConfigError
+from liv_model.whole_file import replace_text
 from training import kept_plan
 from training.results import command as results
 from training.results.command import WALL, Status
@@ -53,13 +54,15 @@ def _work(plan: Plan, folder: Path, trained: Path, workers: int) -> None:
 
 def _write(plan: Plan, folder: Path, trained: Path, page: Path) -> None:
     from training.uses.document import document
+    from training.uses.ends import write_ends
     from training.uses.findings import Findings
     from training.uses.provenance import provenance
 
     pieces = cut(plan, folder, trained)
     made = provenance(plan, folder, pieces, results.wall_s(folder / WALL))
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(document(Findings(plan, folder), page.parent, made), encoding="utf-8")
+    picture = page.with_suffix(".png")
+    ends = picture.name if write_ends(plan, folder, picture) else None
+    replace_text(page, document(Findings(plan, folder), page.parent, made, ends))
 
 
 def keep_plan(plan: Plan, folder: Path) -> None:

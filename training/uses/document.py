@@ -28,13 +28,14 @@ _SAID = {
 _NONE = ["*Nothing is complete yet: call `make uses` again.*", ""]
 
 
-def document(findings: Findings, here: Path, made: Sequence[str]) -> str:
+def document(findings: Findings, here: Path, made: Sequence[str], ends: str | None = None) -> str:
     """The page as Markdown.
 
     Args:
         findings: everything measured.
         here: folder that the page will lie in.
         made: lines on how it was made.
+        ends: file name of the picture of where searches ended, beside the page.
     """
     parts = [
         "# What LIV is for: imitation and planning, small",
@@ -44,7 +45,8 @@ def document(findings: Findings, here: Path, made: Sequence[str]) -> str:
         *_about(here),
         *_in_short(findings),
         *_imitation(findings),
-        *_planning(findings, here),
+        *_planning(findings),
+        *_ends(ends),
         *_why(findings.plan),
         *_missing(findings),
         "## How it was made",
@@ -152,7 +154,7 @@ def _imitation(findings: Findings) -> list[str]:
     return lines
 
 
-def _planning(findings: Findings, here: Path) -> list[str]:
+def _planning(findings: Findings) -> list[str]:
     plan = findings.plan
     drawn = plan.sequences * plan.iterations
     lines = [
@@ -173,7 +175,7 @@ def _planning(findings: Findings, here: Path) -> list[str]:
     }
     for course in plan.courses:
         lines += [f"**{texts[course.name]}**: {_texts(course.tasks)}.", "", *_course(findings, course)]
-    return [*lines, *_ends(findings, here)]
+    return lines
 
 
 def _course(findings: Findings, course: Course) -> list[str]:
@@ -207,13 +209,11 @@ def _course(findings: Findings, course: Course) -> list[str]:
     ]
 
 
-def _ends(findings: Findings, here: Path) -> list[str]:
-    """A picture of what searches found, where there is one."""
-    path = here / "uses.png"
-    if not path.is_file():
+def _ends(name: str | None) -> list[str]:
+    if name is None:
         return []
     return [
-        f"![Where searches with LIV ended, each beside a real success in the same scene]({path.name})",
+        f"![Where searches with LIV ended, each beside a real success in the same scene]({name})",
         "",
         "*Where the searches with LIV ended in the first scene of each task (left of each pair), and the scripted "
         "policy's success there (right), with the values the network gives them.*",
