@@ -11,6 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -56,6 +57,7 @@ def load_simulator() -> tuple[dict[str, Any], dict[str, Any]]:
         DataError: metaworld is not installed, or nothing can be rendered offscreen.
     """
     _require_metaworld()
+    _load_triton_before_mesa()
     _require_rendering()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -83,6 +85,16 @@ def _installed(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except ValueError:
         return False
+
+
+def _load_triton_before_mesa() -> None:
+    """Where torch has Triton (CUDA builds), it has to come first: its LLVM crashes on finding Mesa's loaded.
+
+    google-deepmind/mujoco#644: ``import torch`` ends in a segmentation fault after MuJoCo has rendered in software.
+    """
+    if "mujoco" not in sys.modules and _installed("triton"):
+        with suppress(ImportError):
+            import triton  # noqa: F401
 
 
 def _require_rendering() -> None:

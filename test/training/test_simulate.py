@@ -111,6 +111,17 @@ def test_missing_rendering_is_told_with_the_remedy():
 
 
 @pytest.mark.simulation
+def test_triton_is_loaded_before_what_renders(tmp_path):
+    """With a double of Triton, which torch has where there is a GPU: the real one crashes the process after Mesa."""
+    (tmp_path / "triton.py").write_text('import sys\nif "mujoco" in sys.modules: raise SystemError("too late")\n')
+    code = "import sys; from training.scene import load_simulator; load_simulator(); print('triton' in sys.modules)"
+    paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": paths}
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert run.stdout.strip() == "True", run.stderr
+
+
+@pytest.mark.simulation
 def test_a_success_shows_the_goal_reached():
     episode = attempt("handle-press", "success", 0, SMALL).episode
     assert episode.frames.shape[1:] == (64, 64, 3) and len(episode) >= 4
