@@ -70,18 +70,19 @@ class LiveScene(Scene):
         """What the arm knows of itself, float32 (4,): hand x, y, z in metres, gripper opening in [0, 1]."""
         return self._observation[:FELT].astype(np.float32)
 
-    def act(self, action: np.ndarray, repeat: int = 1) -> bool:
+    def act(self, action: np.ndarray, repeat: int = 1, *, until_done: bool = True) -> bool:
         """Do one action for ``repeat`` control steps, or until the task is done; whether it is.
 
         Args:
             action: (4,), x y z gripper, each within [-1, 1]; clipped.
             repeat: control steps of ``CONTROL_STEP_S``.
+            until_done: False: success does not cut the action short.
         """
         command = np.clip(action, -1, 1).astype(np.float32)
         for _ in range(repeat):
             self._observation, self.reward, _, _, info = self._env.step(command)
             self.succeeded = bool(info["success"])
-            if self.succeeded:
+            if self.succeeded and until_done:
                 break
         return self.succeeded
 

@@ -12,13 +12,17 @@ import argparse
 import json
 import sys
 import time
+import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from liv_model.errors import ConfigError
+from liv_model.errors import ConfigError, DataError
+from liv_model.whole_file import replace_text
 from training.imitate import TEST_SEED
 from training.imitate_demos import REPEAT
 from training.live_scene import ACTION, LiveScene, State
@@ -27,9 +31,10 @@ from training.plan_end import End, write_picture
 from training.plan_objective import NOTHING, OPPOSITE, RIGHT, SIMULATOR, Objective, open_objective
 from training.plan_rollouts import Rollouts
 from training.representation import Representation
-from training.scene import STEP_LIMIT, load_simulator
+from training.scene import SIMULATED_STEPS, load_simulator
 from training.tasks import select_tasks
 from training.word_list import word_list
+from training.writable import require_file, require_folder
 
 EXAMPLES = """examples:
   liv plan --objective models/metaworld --tasks window-close --scenes 3 --sequences 40 --iterations 2
@@ -57,6 +62,22 @@ class Control:
     repeat: int = REPEAT
     execute: int = 10
     steps: int = 150
+
+    def __post_init__(self) -> None:
+        for name, least in (("repeat", 1), ("execute", 1), ("steps", self.repeat)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"--{name}", expected=f"{least} or more", got=getattr(self, name))
+        if self.execute > self.cem.horizon:
+            raise ConfigError("--execute", expected=f"at most the horizon, {self.cem.horizon}", got=self.execute)
+        longest = self.steps + self.cem.horizon * self.repeat
+        if longest > SIMULATED_STEPS:
+            what = "--steps and the control steps of a sequence"
+            raise ConfigError(what, expected=f"at most {SIMULATED_STEPS} together, as the simulator ends", got=longest)
+
+    @property
+    def most_actions(self) -> int:
+        """That can be done in time."""
+        return self.steps // self.repeat
 
 
 @dataclass(frozen=True)
@@ -88,12 +109,12 @@ def plan_episode(task: str, seed: int, objective: Objective, control: Control, *
 
     Args:
         task: unversioned name.
-        seed: of the scene, and of the draws.
+        seed: of the scene, and, with the task, of the draws: every objective begins with the same ones.
         objective: of the search; it alone decides what is done. Success is only looked at, to end the episode.
         control: settings.
         workers: processes that act sequences out; 0: this one. The result is the same.
     """
-    began, rng = time.perf_counter(), np.random.default_rng(seed)
+    began, rng = time.perf_counter(), np.random.default_rng([seed, zlib.crc32(task.encode())])
     mean, done = np.zeros((control.cem.horizon, ACTION)), []
     look = objective.representation is not None
     with (
@@ -101,15 +122,15 @@ def plan_episode(task: str, seed: int, objective: Objective, control: Control, *
         LiveScene(task, seed, objective.size) as scene,
     ):
         begun = objective.value_now(scene)
-        while not scene.succeeded and len(done) * control.repeat < control.steps:
+        while not scene.succeeded and len(done) < control.most_actions:
             state = scene.save()
             best = search(
-                lambda actions, state=state: objective.score(rollouts.act_out(state, actions, look)),
+                lambda actions, state=state: objective.score(rollouts.act_out(state, actions, look), rng),
                 mean,
                 control.cem,
                 rng,
             )
-            for action in best[: control.execute]:
+            for action in best[: min(control.execute, control.most_actions - len(done))]:
                 done.append(action)
                 if scene.act(action, control.repeat):
                     break
@@ -123,16 +144,14 @@ def plan_episode(task: str, seed: int, objective: Objective, control: Control, *
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
     arguments = _parser().parse_args(argv)
-    for name, least in (("scenes", 1), ("first_scene", 0), ("repeat", 1), ("execute", 1), ("steps", 1), ("workers", 0)):
+    for name, least in (("scenes", 1), ("first_scene", 0), ("workers", 0)):
         if getattr(arguments, name) < least:
             raise ConfigError("--" + name.replace("_", "-"), expected=f"{least} or more", got=getattr(arguments, name))
-    if arguments.execute > arguments.horizon:
-        raise ConfigError("--execute", expected=f"at most the horizon, {arguments.horizon}", got=arguments.execute)
-    if arguments.steps > STEP_LIMIT:
-        raise ConfigError("--steps", expected=f"at most {STEP_LIMIT}", got=arguments.steps)
     tasks = [words.name for words in select_tasks(arguments.tasks)]
     cem = Cem(arguments.sequences, arguments.horizon, arguments.iterations)
     control = Control(cem, arguments.repeat, arguments.execute, arguments.steps)
+    require_file(arguments.out, "-o")
+    require_folder(arguments.pictures, "--pictures")
     load_simulator()
     first = TEST_SEED + arguments.first_scene
     rows = _plan_all(arguments, tasks, range(first, first + arguments.scenes), control)
@@ -141,50 +160,82 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _plan_all(arguments: argparse.Namespace, tasks: Sequence[str], scenes: range, control: Control) -> list[dict]:
-    rows = read_rows(arguments.out) if arguments.out else []
+    """The episodes that were asked for, in order; those in the file are not done again."""
+    settings = _settings(arguments, control)
+    kept = _kept(arguments.out, settings) if arguments.out else {}
     opened: dict[str, Representation] = {}
-    for task in tasks:
-        objective = open_objective(arguments.objective, task, arguments.instruction, opened)
-        for seed in scenes:
-            if any((row["task"], row["scene"]) == (task, seed) for row in rows):
-                continue
-            found = plan_episode(task, seed, objective, control, workers=arguments.workers)
-            end = End.of(task, seed, objective, found.end)
-            if arguments.pictures:
-                write_picture(end, arguments.pictures / f"{task}-{seed}.png")
+    objectives = {task: open_objective(arguments.objective, task, arguments.instruction, opened) for task in tasks}
+    rows = []
+    for task, seed in product(tasks, scenes):
+        row = kept.get((task, seed))
+        if row is None:
             row = {
                 "task": task,
                 "scene": seed,
-                "objective": arguments.objective,
-                "instruction": arguments.instruction,
-                "success_step": found.success_step,
-                "value": found.value and [round(value, 3) for value in found.value],
-                "value_of_success": None if end.value_of_success is None else round(end.value_of_success, 3),
-                "pictures": found.pictures,
-                "rollout_s": round(found.rollout_s, 2),
-                "wall_s": round(found.wall_s, 2),
-                "sequences": control.cem.sequences,
-                "horizon": control.cem.horizon,
-                "iterations": control.cem.iterations,
-                "repeat": control.repeat,
+                **_planned(arguments, task, seed, objectives[task], control),
+                **settings,
             }
-            rows.append(row)
             if arguments.out:
-                arguments.out.parent.mkdir(parents=True, exist_ok=True)
                 with arguments.out.open("a") as file:
                     file.write(json.dumps(row) + "\n")
+        rows.append(row)
     return rows
 
 
+def _planned(arguments: argparse.Namespace, task: str, seed: int, objective: Objective, control: Control) -> dict:
+    """One episode in plain types; its picture where that is wanted."""
+    found = plan_episode(task, seed, objective, control, workers=arguments.workers)
+    end = End.of(task, seed, objective, found.end)
+    if arguments.pictures:
+        write_picture(end, arguments.pictures / f"{task}-{seed}.png")
+    return {
+        "success_step": found.success_step,
+        "value": found.value and [round(value, 3) for value in found.value],
+        "value_of_success": None if end.value_of_success is None else round(end.value_of_success, 3),
+        "pictures": found.pictures,
+        "rollout_s": round(found.rollout_s, 2),
+        "wall_s": round(found.wall_s, 2),
+    }
+
+
+def _settings(arguments: argparse.Namespace, control: Control) -> dict[str, Any]:
+    """What episodes in one file have in common."""
+    asked = {"objective": arguments.objective, "instruction": arguments.instruction}
+    return {**asked, **{k: v for k, v in asdict(control).items() if k != "cem"}, **asdict(control.cem)}
+
+
+def _kept(path: Path, settings: dict[str, Any]) -> dict[tuple[str, int], dict]:
+    """The episodes in a file by task and scene; ConfigError where they were planned with other settings."""
+    rows = read_rows(path)
+    for row in rows:
+        other = [f"{key} {row.get(key)}" for key, value in settings.items() if row.get(key) != value]
+        if other:
+            asked = ", ".join(f"{key} {value}" for key, value in settings.items() if row.get(key) != value)
+            got, remedy = ", ".join(other), "name another file"
+            raise ConfigError(f"-o {path}", expected=f"episodes with {asked}", got=got, remedy=remedy)
+    if rows:  # a line that was cut would run into the next one
+        replace_text(path, "".join(json.dumps(row) + "\n" for row in rows))
+    return {(row["task"], row["scene"]): row for row in rows}
+
+
 def read_rows(path: Path) -> list[dict]:
-    """The episodes in a file of this command, one a line; a torn last line is left out, and cut off."""
-    if not path.is_file():
+    """The episodes in a file of this command, one a line; none where there is no file. A torn last line is left out.
+
+    Raises:
+        DataError: it is no such file.
+    """
+    if not path.exists():
         return []
-    text = path.read_text()
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        path.write_text(whole)
-    return [json.loads(line) for line in whole.splitlines()]
+    try:
+        text = path.read_text(encoding="utf-8")
+        *lines, tail = text.split("\n")
+        rows = [json.loads(line) for line in lines]
+        if all(isinstance(row, dict) and {"task", "scene"} <= row.keys() for row in rows) and (rows or not tail):
+            return rows
+        got = "something else"
+    except (OSError, ValueError) as error:
+        got = error
+    raise DataError(str(path), expected="episodes of liv plan, one a line", got=got, remedy="name another file")
 
 
 def _tell(rows: Sequence[dict], tasks: Sequence[str], as_json: bool) -> None:

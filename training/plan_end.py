@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a planned episode ended, beside how it should have: the scripted policy's success in the same scene.
 
-Both with what they are valued, so that a search that failed tells what it took for success.
+The success is looked at a little after it is reached, where recordings of it end: that is what networks have learned of
+success. Both with what they are valued, so that a search that failed tells what it took for success.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from liv_model.whole_file import replacing
+from training.attempt import Settings
 from training.live_scene import LiveScene, State
 from training.plan_objective import Objective
-from training.scene import STEP_LIMIT, scripted_policy
+from training.scene import CONTROL_STEP_S, STEP_LIMIT, scripted_policy
 
 SIDE = 192  # pixels of each picture
 _STRIP = 18  # of the line below it
@@ -29,7 +31,7 @@ class Moment:
     Attributes:
         state: of it.
         value: that the objective gives its picture; None where no value is the objective.
-        succeeded: whether the task is done.
+        succeeded: whether the task was done then, or a little before.
     """
 
     state: State
@@ -61,9 +63,13 @@ class End:
             for _ in range(STEP_LIMIT):
                 if scene.act(policy.get_action(scene.observation)):
                     break
-            success = _now(scene, objective) if scene.succeeded else None
+            success = None
+            if scene.succeeded:
+                for _ in range(round(Settings().after_success_s / CONTROL_STEP_S)):
+                    scene.act(policy.get_action(scene.observation))
+                success = Moment(scene.save(), objective.value_now(scene), succeeded=True)
             scene.restore(state)
-            return cls(task, seed, _now(scene, objective), success)
+            return cls(task, seed, Moment(state, objective.value_now(scene), scene.succeeded), success)
 
     @property
     def value_of_success(self) -> float | None:
@@ -90,7 +96,3 @@ def write_picture(end: End, path: Path) -> None:
     """As PNG."""
     with replacing(path) as file:
         Image.fromarray(picture(end)).save(file, format="png")
-
-
-def _now(scene: LiveScene, objective: Objective) -> Moment:
-    return Moment(scene.save(), objective.value_now(scene), scene.succeeded)

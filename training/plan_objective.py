@@ -27,7 +27,7 @@ class Objective:
     Attributes:
         representation: whose value of the last picture counts; None for the simulator's own reward.
         goal: float32 (D,), of the instruction; None likewise.
-        is_blind: every sequence is as good as any other.
+        is_blind: what is best is drawn by lot.
     """
 
     representation: Representation | None = None
@@ -39,10 +39,10 @@ class Objective:
         """Side of the pictures, pixels."""
         return self.representation.size if self.representation else _SMALLEST
 
-    def score(self, outcomes: Outcomes) -> np.ndarray:
-        """Float64 (N,), more is better."""
+    def score(self, outcomes: Outcomes, rng: np.random.Generator) -> np.ndarray:
+        """Float64 (N,), more is better; ``rng`` is the lot."""
         if self.representation is None:
-            return np.zeros(len(outcomes.rewards)) if self.is_blind else outcomes.rewards
+            return rng.random(len(outcomes.rewards)) if self.is_blind else outcomes.rewards
         return self.values(outcomes.pictures)
 
     def values(self, pictures: np.ndarray) -> np.ndarray:
@@ -66,9 +66,11 @@ def open_objective(name: str, task: str, instruction: str, opened: dict[str, Rep
         opened: representations that are open already; this one is added.
 
     Raises:
-        ConfigError: the task has no opposite.
+        ConfigError: the task has no opposite; or an instruction for what reads none.
     """
     if name in (SIMULATOR, NOTHING):
+        if instruction != RIGHT:
+            raise ConfigError("--instruction", expected=f"none, as {name} reads none", got=instruction)
         return Objective(is_blind=name == NOTHING)
     words = find_task(task)
     text = {RIGHT: words.text, OPPOSITE: words.opposite_text}.get(instruction, instruction)

@@ -25,7 +25,7 @@ class Outcomes:
     """What came of N sequences.
 
     Attributes:
-        rewards: of the simulator, summed over each sequence: float64 (N,).
+        rewards: of the simulator after each action, summed over the sequence: float64 (N,).
         pictures: the last one of each, uint8 (N, S, S, 3) RGB; None where they were not asked for.
     """
 
@@ -47,7 +47,7 @@ def act_out(scene: LiveScene, state: State, actions: np.ndarray, repeat: int, lo
     for number, sequence in enumerate(actions):
         scene.restore(state)
         for action in sequence:
-            scene.act(action, repeat)
+            scene.act(action, repeat, until_done=False)  # an end that success changed would tell the objective of it
             rewards[number] += scene.reward
         if look:
             pictures.append(scene.picture())

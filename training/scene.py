@@ -25,6 +25,7 @@ from training.view import View
 
 CONTROL_STEP_S = 0.0125
 STEP_LIMIT = 400
+SIMULATED_STEPS = 500  # after so many Meta-World wants a reset
 
 Act = Callable[[np.ndarray, int], np.ndarray]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from training.plan_end import SIDE, End, write_picture
 from training.plan_objective import Objective, open_objective
 from training.plan_rollouts import Outcomes, Rollouts
 from training.representation import Representation
-from training.tasks import TaskWords
+from training.tasks import TaskWords, load_tasks
 
 SMALL = Cem(sequences=24, horizon=10, iterations=2)
 
@@ -86,14 +86,36 @@ def test_the_value_of_the_last_picture_is_the_objective():
     pictures = np.stack([np.full((4, 4, 3), grey, np.uint8) for grey in range(0, 200, 2)])
     encoder = Bright([])
     objective = Objective(Representation(encoder, 4), np.array([1, 0], np.float32))
-    scores = objective.score(Outcomes(np.zeros(100), pictures))
+    scores = objective.score(Outcomes(np.zeros(100), pictures), np.random.default_rng(0))
     assert (np.diff(scores) > 0).all() and encoder.batches == [64, 36]
 
 
 def test_the_simulators_reward_and_nothing_need_no_pictures():
-    outcomes = Outcomes(np.array([1.0, 3.0]), None)
-    assert open_objective("simulator", "door-open", "right", {}).score(outcomes).tolist() == [1, 3]
-    assert open_objective("nothing", "door-open", "right", {}).score(outcomes).tolist() == [0, 0]
+    outcomes, rng = Outcomes(np.array([1.0, 3.0]), None), np.random.default_rng(0)
+    assert open_objective("simulator", "door-open", "right", {}).score(outcomes, rng).tolist() == [1, 3]
+    by_lot = open_objective("nothing", "door-open", "right", {})
+    assert len({tuple(by_lot.score(outcomes, rng)) for _ in range(5)}) == 5
+    for name in ("simulator", "nothing"):
+        with pytest.raises(ConfigError, match="reads none"):
+            open_objective(name, "door-open", "opposite", {})
+
+
+def test_an_instruction_can_be_the_opposite_or_a_text_of_its_own(monkeypatch):
+    asked = []
+
+    @dataclass
+    class Listens:
+        encoder: object = None
+
+        def encode_texts(self, texts):
+            asked.extend(texts)
+            return np.zeros((1, 2), np.float32)
+
+    opened = {"x": Representation(Listens(), 4)}
+    for instruction in ("right", "opposite", "wave"):
+        open_objective("x", "door-open", instruction, opened)
+    words = load_tasks()["door-open"]
+    assert asked == [words.text, words.opposite_text, "wave"]
 
 
 def test_a_task_without_an_opposite_cannot_be_told_it(tmp_path, monkeypatch):
@@ -108,9 +130,11 @@ def test_wrong_numbers_are_refused():
         ["--scenes", "0"],
         ["--execute", "21"],
         ["--repeat", "0"],
-        ["--steps", "401"],
+        ["--steps", "441"],
         ["--workers", "-1"],
         ["--horizon", "0"],
+        ["--horizon", "140"],  # longer than the simulator goes on
+        ["--instruction", "opposite"],
     ):
         with pytest.raises(ConfigError):
             main([*given, *words])
@@ -118,12 +142,40 @@ def test_wrong_numbers_are_refused():
         main(["--objective", "simulator", "--tasks", "door-ajar"])
 
 
-def test_a_torn_line_is_cut_off(tmp_path):
+def test_a_torn_line_is_left_out_and_the_file_as_it_is(tmp_path):
     file = tmp_path / "rows.jsonl"
-    assert read_rows(file) == []
-    file.write_text('{"task": "a"}\n{"task": "b"}\n{"ta')
-    assert [row["task"] for row in read_rows(file)] == ["a", "b"]
-    assert file.read_text() == '{"task": "a"}\n{"task": "b"}\n'
+    file.write_text('{"task": "a", "scene": 1}\n{"task": "b", "scene": 1}\n{"ta')
+    before = file.read_bytes()
+    assert [row["task"] for row in read_rows(file)] == ["a", "b"] and file.read_bytes() == before
+    assert read_rows(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize("content", [b"a word", b"{}", b"[1]\n", b'{"a": 1}\n', b"{\n 1}\n", b"\xff\xfe\n"])
+def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path, content):
+    file = tmp_path / "mine"
+    file.write_bytes(content)
+    with pytest.raises(DataError, match="episodes of liv plan"):
+        main(["--objective", "simulator", "--tasks", "drawer-close", "-o", str(file)])
+    assert file.read_bytes() == content
+
+
+def test_episodes_of_other_settings_are_not_taken_for_these(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    settings = {"objective": "simulator", "instruction": "right", "repeat": 3, "execute": 10, "steps": 150}
+    row = {"task": "drawer-close", "scene": 100_000, **settings, **asdict(Cem(sequences=8))}
+    file.write_text(json.dumps(row) + "\n")
+    given = ["--tasks", "drawer-close", "--sequences", "8", "--scenes", "1", "-o", str(file)]
+    for other in (["--objective", "nothing"], ["--objective", "simulator", "--steps", "120"]):
+        with pytest.raises(ConfigError, match="name another file"):
+            main([*given, *other])
+
+
+def test_what_cannot_be_written_is_said_before_the_work(tmp_path):
+    given = ["--objective", "simulator", "--tasks", "drawer-close"]
+    (tmp_path / "file").write_text("")
+    for words in (["-o", str(tmp_path)], ["-o", str(tmp_path / "file/a")], ["--pictures", str(tmp_path / "file")]):
+        with pytest.raises(ConfigError, match="expected a f"):
+            main([*given, *words])
 
 
 def drawn(count, horizon=6):
@@ -180,6 +232,29 @@ def test_the_value_of_what_it_would_see_decides_what_is_done():
     found = plan_episode("reach", 100_000, objective, Control(Cem(6, 4, 1), repeat=2, execute=4, steps=16))
     assert found.pictures == 12 and sum(rendered) == 14  # and one before, one after
     assert found.rollout_s <= found.wall_s and all(-1 <= value <= 1 for value in found.value)
+
+
+@pytest.mark.simulation
+def test_time_is_never_overrun_and_chance_moves():
+    control = Control(Cem(4, 8, 1), repeat=3, execute=8, steps=31)
+    found, again = (plan_episode("door-lock", 100_000, Objective(is_blind=True), control) for _ in range(2))
+    assert found.success_step is None and len(found.actions) == 10
+    assert np.abs(found.actions).mean() > 0.2 and np.array_equal(found.actions, again.actions)
+    other = plan_episode("door-unlock", 100_000, Objective(is_blind=True), control)
+    assert not np.array_equal(found.actions, other.actions)
+
+
+@pytest.mark.simulation
+def test_an_imagined_success_does_not_cut_the_sequence_short():
+    """It would tell the objective of it."""
+    with LiveScene("reach", 7, 16) as scene, Rollouts("reach", 7, 16, repeat=3) as rollouts:
+        state, actions = scene.save(), np.zeros((1, 4, 4))
+        actions[:, :, 0] = 0.3
+        honest = rollouts.act_out(state, actions, look=True)
+        seen = rollouts._here._env
+        step = seen.step
+        seen.step = lambda action: (lambda r: (*r[:4], {**r[4], "success": 1.0}))(step(action))
+        assert np.array_equal(rollouts.act_out(state, actions, look=True).pictures, honest.pictures)
 
 
 @pytest.mark.simulation

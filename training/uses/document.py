@@ -13,6 +13,7 @@ import numpy as np
 
 from liv_model.metrics import Estimate
 from training.imitate_demos import REPEAT, STEPS
+from training.plan_objective import RIGHT
 from training.results.compare import AGREES, DISAGREES, OPEN
 from training.results.plan import ROOT
 from training.tasks import load_tasks
@@ -67,7 +68,7 @@ def _about(here: Path) -> list[str]:
         "",
         "```sh",
         "liv imitate --encoder models/metaworld --tasks drawer-close,window-close --demonstrations 10",
-        "liv plan --objective models/metaworld --tasks window-close --sequences 32",
+        "liv plan --objective models/metaworld --tasks window-close --sequences 32 --pictures found",
         "```",
         "",
         f"As a reward in your own environment: [gym.md]({gym}). A cloned policy that acts through ROS, watched by the "
@@ -189,7 +190,8 @@ def _course(findings: Findings, course: Course) -> list[str]:
     ]
     for entry in rows:
         cost = findings.cost(course, [entry])
-        fooled = "{} of {}".format(*findings.fooled(course, entry)) if cost.pictures else ""
+        is_asked = cost.pictures and entry.instruction == RIGHT  # of the opposite one, success is no aim
+        fooled = "{} of {}".format(*findings.fooled(course, entry)) if is_asked else ""
         cells = (_points(estimate(planned(entry))), fooled, f"{cost.pictures:,}", f"{cost.per_episode_s:.0f}")
         lines.append(f"| {entry.label} | {' | '.join(cells)} |")
     _, scenes, tasks = planned(rows[0]).shape

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether there can be a file or a folder at a path: asked before the work whose result goes there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from liv_model.errors import ConfigError
+
+
+def require_file(path: Path | None, option: str) -> None:
+    """Make the folder of a file to write; ConfigError if there can be none. None is no file."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise ConfigError(f"{option} {path}", expected="a file to write", got="a folder")
+    require_folder(path.parent, option)
+
+
+def require_folder(path: Path | None, option: str) -> None:
+    """Make a folder to write into; ConfigError if there can be none. None is no folder."""
+    if path is None:
+        return
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{option} {path}", expected="a folder to write into", got=error.strerror) from error
