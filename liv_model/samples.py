@@ -7,13 +7,13 @@ without torch: the references were computed once, by the network in PyTorch, whe
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from liv_model.arrays_file import read_arrays
 from liv_model.bundle import Bundle
 from liv_model.encoder import Encoder
 from liv_model.errors import BundleError
@@ -121,13 +121,13 @@ def _clip(bundle: Bundle) -> Clip:
 def _read(bundle: Bundle, name: str, keys: tuple[str, ...]) -> dict[str, Any]:
     file = bundle.file(name)
     try:
-        with np.load(file) as arrays:
-            lacking = [key for key in keys if key not in arrays]
-            if not lacking:
-                return {key: arrays[key] for key in keys}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        arrays = read_arrays(file)
+    except (OSError, ValueError) as error:
         raise BundleError(str(file), expected="arrays that `liv export` wrote", got=error, remedy=_REMEDY) from error
-    raise BundleError(str(file), expected=f"the arrays {', '.join(keys)}", got=f"no {lacking[0]}", remedy=_REMEDY)
+    lacking = [key for key in keys if key not in arrays]
+    if lacking:
+        raise BundleError(str(file), expected=f"the arrays {', '.join(keys)}", got=f"no {lacking[0]}", remedy=_REMEDY)
+    return {key: arrays[key] for key in keys}
 
 
 def _require_pictures(bundle: Bundle, name: str, images: np.ndarray, embeddings: np.ndarray) -> None:

@@ -28,6 +28,7 @@ from training.scene import load_simulator
 from training.tasks import select_tasks
 from training.tasks import task as find_task
 from training.word_list import word_list
+from training.writable import require_file, require_folder
 
 STATE, NOTHING = "state", "nothing"
 TEST_SEED = 100_000  # where the seeds of the test scenes begin
@@ -135,6 +136,9 @@ def main(argv: list[str] | None = None) -> int:
         if getattr(arguments, name) < 1:
             raise ConfigError("--" + name.replace("_", "-"), expected="1 or more", got=getattr(arguments, name))
     tasks = [words.name for words in select_tasks(arguments.tasks)]
+    require_file(arguments.out, "-o")
+    require_file(arguments.policy, "--policy")
+    require_folder(arguments.data, "--data")
     load_simulator()
     eye = open_eye(arguments.encoder, seed=arguments.seed)
     began = time.monotonic()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from liv_model.arrays_file import read_arrays
 from liv_model.errors import DataError
 from liv_model.whole_file import replacing
 from training.attempt import smooth_noise
@@ -61,8 +62,8 @@ class Demonstrations:
     def load(cls, path: Path) -> Demonstrations:
         """Read such a file; DataError if it is none."""
         try:
-            with np.load(path) as stored:
-                return cls(**{f.name: stored[f.name] for f in fields(cls)})
+            stored = read_arrays(path)
+            return cls(**{f.name: stored[f.name] for f in fields(cls)})
         except (OSError, ValueError, KeyError) as error:
             raise DataError(f"demonstrations {path}", expected="an .npz of liv imitate", got=error) from error
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from liv_model.arrays_file import read_arrays
 from liv_model.errors import DataError
 from liv_model.whole_file import replacing
 
@@ -48,10 +49,10 @@ class Policy:
     def load(cls, path: Path) -> Policy:
         """Read such a file; DataError if it is none."""
         try:
-            with np.load(path) as stored:
-                count = sum(name.startswith("w") for name in stored.files)
-                layers = tuple(tuple(stored[f"{kind}{i}"].astype(np.float32) for kind in "wb") for i in range(count))
-                return cls(stored["mean"], stored["scale"], layers)
+            stored = read_arrays(path)
+            count = sum(name.startswith("w") for name in stored)
+            layers = tuple(tuple(stored[f"{kind}{i}"].astype(np.float32) for kind in "wb") for i in range(count))
+            return cls(stored["mean"], stored["scale"], layers)
         except (OSError, ValueError, KeyError) as error:
             raise DataError(f"policy {path}", expected="an .npz of liv imitate", got=error) from error
 

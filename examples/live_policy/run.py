@@ -125,6 +125,8 @@ def _wait(executor, nodes, ready, within_s: float) -> None:
 
 def make_output(folder: Path) -> Path:
     """Make the output folder anew; MediaError if it is anything but that of an earlier run."""
+    if folder.exists() and not folder.is_dir():
+        raise MediaError(str(folder), expected="a folder", got="a file")
     if folder.exists() and not (folder / "log" / "simulator_node.log").is_file() and any(folder.iterdir()):
         raise MediaError(str(folder), expected="a new folder, or one of an earlier run", got="other files")
     shutil.rmtree(folder, ignore_errors=True)

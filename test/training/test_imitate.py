@@ -40,8 +40,15 @@ def test_demonstrations_are_kept_whole_and_the_fewer_are_part_of_the_more(tmp_pa
 
 
 def test_what_are_no_demonstrations_is_said(tmp_path):
-    (tmp_path / "bad.npz").write_bytes(b"nothing")
-    for path in (tmp_path / "bad.npz", tmp_path / "missing.npz"):
+    demonstrations([3]).save(tmp_path / "whole.npz")
+    whole = (tmp_path / "whole.npz").read_bytes()
+    np.save(tmp_path / "lone.npy", np.zeros(3))
+    damaged = {"word": b"nothing", "empty": b"", "cut": whole[:200], "lone": (tmp_path / "lone.npy").read_bytes()}
+    for name, content in damaged.items():
+        (tmp_path / f"{name}.npz").write_bytes(content)
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    for name in (*damaged, "other", "missing"):
+        path = tmp_path / f"{name}.npz"
         with pytest.raises(DataError, match="demonstrations"):
             Demonstrations.load(path)
         with pytest.raises(DataError, match="policy"):
@@ -92,10 +99,16 @@ def test_an_encoder_that_is_none_is_said(tmp_path):
             open_representation(name)
 
 
-def test_wrong_numbers_are_refused():
+def test_wrong_words_are_refused_before_the_work(tmp_path):
     for words in (["--demonstrations", "0"], ["--scenes", "0"], ["--train-steps", "0"]):
         with pytest.raises(ConfigError, match="1 or more, got 0"):
             main(["--encoder", "state", "--tasks", "drawer-close", *words])
+    (tmp_path / "file").write_text("")
+    for option in ("-o", "--policy"):
+        with pytest.raises(ConfigError, match="a file to write, got a folder"):
+            main(["--encoder", "state", "--tasks", "drawer-close", option, str(tmp_path)])
+    with pytest.raises(ConfigError, match="a folder to write into"):
+        main(["--encoder", "state", "--tasks", "drawer-close", "--data", str(tmp_path / "file")])
     with pytest.raises(DataError, match="drawer-shut"):
         main(["--encoder", "state", "--tasks", "drawer-shut"])
 

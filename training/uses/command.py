@@ -14,12 +14,13 @@ from training import kept_plan
 from training.results import command as results
 from training.results.command import WALL, Status
 from training.results.plan import ROOT
-from training.results.work import work
+from training.results.work import Ledger, work
 from training.uses.pieces import cut, networks
 from training.uses.plan import FULL, QUICK, Plan
+from training.writable import require_file, require_folder
 
 _EPILOG = """examples:
-  make uses                             two to three hours of two cores; call it again after a stop, it goes on
+  make uses                             about two hours of two cores; call it again after a stop, it goes on
   make uses QUICK=1                     every step in ten minutes; its figures mean nothing
   make uses USES=runs/mine RESULTS=runs/results ARGS="--workers 1"
 
@@ -36,8 +37,13 @@ def main(argv: list[str] | None = None) -> int:
     folder = Path(os.path.relpath(arguments.folder or ROOT / "runs" / f"uses{ending}"))
     trained = Path(os.path.relpath(arguments.results or ROOT / "runs" / f"results{ending}"))
     page = arguments.document or (folder / "uses.md" if arguments.quick else ROOT / "docs" / "uses.md")
+    for where, option in ((folder, "FOLDER"), (trained, "--results")):
+        require_folder(where, option)
+    require_file(page, "--document")
     keep_plan(plan, folder)
-    if not arguments.only_document:
+    if arguments.only_document:
+        _require_done(plan, folder, trained)
+    else:
         _work(plan, folder, trained, arguments.workers)
     _write(plan, folder, trained, page)
     print(page)
@@ -52,6 +58,15 @@ def _work(plan: Plan, folder: Path, trained: Path, workers: int) -> None:
         status.end()
 
 
+def _require_done(plan: Plan, folder: Path, trained: Path) -> None:
+    """Or a page of what was measured elsewhere would be replaced by one that says nothing."""
+    ledger = Ledger(folder)
+    if not any(ledger.is_done(piece) for piece in cut(plan, folder, trained)):
+        raise ConfigError(
+            "--only-document", expected=f"pieces that are done in {folder}", got="none", remedy="make uses"
+        )
+
+
 def _write(plan: Plan, folder: Path, trained: Path, page: Path) -> None:
     from training.uses.document import document
     from training.uses.ends import write_ends
@@ -59,9 +74,11 @@ def _write(plan: Plan, folder: Path, trained: Path, page: Path) -> None:
     from training.uses.provenance import provenance
 
     pieces = cut(plan, folder, trained)
-    made = provenance(plan, folder, pieces, results.wall_s(folder / WALL))
+    made = provenance(plan, folder, pieces, results.wall_s(folder / WALL), page.parent)
     picture = page.with_suffix(".png")
     ends = picture.name if write_ends(plan, folder, picture) else None
+    if ends is None:
+        picture.unlink(missing_ok=True)  # of an earlier page
     replace_text(page, document(Findings(plan, folder), page.parent, made, ends))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``docs/uses.md``: both studies in tables, beside the paper, and what is missing. No number of ours is typed."""
+"""``docs/uses.md``: both studies in tables, beside the paper, and what is missing. No figure of ours is typed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from training.imitate_demos import REPEAT, STEPS
 from training.plan_objective import RIGHT
 from training.results.compare import AGREES, DISAGREES, OPEN
 from training.results.plan import ROOT
+from training.results.provenance import parameters
 from training.tasks import load_tasks
 from training.uses.findings import Findings, estimate, verdict
 from training.uses.paper import IMITATION, PLANNING, Claim, row
 from training.uses.plan import FULL, Course, Plan, Row
 
 _SAID = {
-    AGREES: "agrees",
-    DISAGREES: "does not agree: the other way round",
+    AGREES: "so it is here",
+    DISAGREES: "here it is the other way round",
     OPEN: "not decided: zero lies within the interval",
 }
 _NONE = ["*Nothing is complete yet: call `make uses` again.*", ""]
@@ -43,12 +44,12 @@ def document(findings: Findings, here: Path, made: Sequence[str], ends: str | No
         "",
         "<!-- written by `make uses`: change training/uses/, not this file -->",
         "",
-        *_about(here),
+        *_about(findings.plan, here),
         *_in_short(findings),
         *_imitation(findings),
         *_planning(findings),
         *_ends(ends),
-        *_why(findings.plan),
+        *_why(findings, here),
         *_missing(findings),
         "## How it was made",
         "",
@@ -57,14 +58,15 @@ def document(findings: Findings, here: Path, made: Sequence[str], ends: str | No
     return "\n".join(parts) + "\n"
 
 
-def _about(here: Path) -> list[str]:
+def _about(plan: Plan, here: Path) -> list[str]:
     docs = ROOT / "docs"
     gym, live = (os.path.relpath(docs / name, here) for name in ("gym.md", "live_policy.md"))
     return [
         "The LIV paper (Ma et al., ICML 2023, [arXiv 2306.00958](https://arxiv.org/abs/2306.00958)) uses its "
         "representation as the **state to imitate on** and its value as the **reward to plan with**. Both are here, in "
-        "Meta-World, with networks of 0.7 million parameters and 64 pixels that `make results` trains; and both are "
-        "commands for your own encoders, any open_clip checkpoint that `liv import` takes among them:",
+        f"Meta-World, with networks of {parameters(plan.results) / 1e6:.1f} million parameters and {_side(plan)} "
+        "pixels that `make results` trains; and both are commands for your own encoders, any open_clip checkpoint that "
+        "`liv import` takes among them:",
         "",
         "```sh",
         "liv imitate --encoder models/metaworld --tasks drawer-close,window-close --demonstrations 10",
@@ -76,7 +78,9 @@ def _about(here: Path) -> list[str]:
         "",
         "Every rate is a share of scenes that no network and no demonstration was made in, with its 95 % bootstrap "
         "interval over seeds, scenes and tasks. With so few of each these intervals are rather too narrow; one without "
-        "width means that all attempts were alike, and of n alike up to 3/n may still be otherwise.",
+        "width means that all attempts were alike, and of n alike up to 3/n may still be otherwise. All policies of "
+        "one number of demonstrations learn from the same ones, so other demonstrations are in no interval; in "
+        "planning, scene and network change together.",
         "",
     ]
 
@@ -96,19 +100,19 @@ def _in_short(findings: Findings) -> list[str]:
             found = _difference(claim, rows, partial(findings.planned, course))
             told.append((claim, f" ({course.name} tasks)", found))
     estimates = [(claim, note, None if found is None else estimate(found)) for claim, note, found in told]
-    verdicts = [verdict(e) for _, _, e in estimates if e is not None]
+    verdicts = [verdict(e) for claim, _, e in estimates if e is not None and claim.numbers]
     lines = [
         "## In short",
         "",
-        f"Of {len(verdicts)} comparisons, {verdicts.count(AGREES)} agree with the paper, {verdicts.count(DISAGREES)} "
+        f"Of {len(verdicts)} comparisons with the paper, {verdicts.count(AGREES)} agree, {verdicts.count(DISAGREES)} "
         f"are the other way round, {verdicts.count(OPEN)} show no difference beyond doubt.",
         "",
-        "| the paper says | its rates, % | here, difference in points | |",
+        "| claim | the paper's rates, % | here, difference in points | |",
         "|---|---|---:|---|",
     ]
     for claim, note, e in estimates:
         here = "not measured yet | " if e is None else f"{_points(e, signed=True)} | {_SAID[verdict(e)]}"
-        lines.append(f"| {claim.says}{note} | {claim.numbers} | {here} |")
+        lines.append(f"| {claim.says}{note} | {claim.numbers or '*not in the paper*'} | {here} |")
     return [*lines, ""]
 
 
@@ -126,9 +130,7 @@ def _imitation(findings: Findings) -> list[str]:
         f"{len(plan.tasks)} tasks: {_texts(plan.tasks)}. One policy for all: the embedding of the picture, that of the "
         "instruction, and the hand's place and opening go into two hidden layers of 256; behaviour cloning of the "
         "scripted policies, which are pushed about while they demonstrate. The representation is frozen. "
-        f"{STEPS} control steps to do a task in, a decision every {REPEAT}. These tasks are those of the networks' ten "
-        "in which looking helps most, by a trial with the true state and with eyes shut; the hand's place and the "
-        "instruction alone do the other four.",
+        f"{STEPS // REPEAT} decisions of {REPEAT} control steps to do a task in.",
         "",
     ]
     if not rows:
@@ -171,8 +173,7 @@ def _planning(findings: Findings) -> list[str]:
     ]
     texts = {
         "known": "Tasks that the networks were trained on",
-        "new": f"Tasks that they were not trained on (*fine-tuned*: on {plan.shots} episodes of each; the shipped "
-        "bundle: on 36)",
+        "new": f"Tasks that they were not trained on (*fine-tuned*: on {plan.shots} episodes of each)",
     }
     for course in plan.courses:
         lines += [f"**{texts[course.name]}**: {_texts(course.tasks)}.", "", *_course(findings, course)]
@@ -196,7 +197,7 @@ def _course(findings: Findings, course: Course) -> list[str]:
         lines.append(f"| {entry.label} | {' | '.join(cells)} |")
     _, scenes, tasks = planned(rows[0]).shape
     rate = findings.cost(course, [entry for entry in rows if entry.arm]).per_second
-    size = findings.plan.results.pretrain().network.image_size
+    size = _side(findings.plan)
     told = (
         f"Only the picture that the objective reads is rendered, at the encoder's {size} px: {rate:.1f} pictures a "
         "second in one process, acting included."
@@ -248,7 +249,9 @@ def _per_task(rows: Sequence[Row], tasks: Sequence[str], values: Callable[[Row],
     return [*lines, "", "</details>", ""]
 
 
-def _why(plan: Plan) -> list[str]:
+def _why(findings: Findings, here: Path) -> list[str]:
+    steps = findings.plan.results.pretrain().steps
+    results_page = os.path.relpath(ROOT / "docs" / "results.md", here)
     return [
         "## Why rates differ from the paper's",
         "",
@@ -261,12 +264,28 @@ def _why(plan: Plan) -> list[str]:
         "CLIP, R3M, VIP and others as they were released.",
         "- A policy feels its own hand's place, from which much of a motion follows whatever the picture shows, and "
         "features of a random network tell scenes apart too. Both can narrow the differences between representations.",
-        "- A search finds what the objective values, not what was meant: a network that has seen successes alone has "
-        "learned where the arm is when a task is done, and may value that more than what the arm has done to the "
-        "object. The tables count it, the picture shows it. Recordings hold no such pictures, so metrics over "
-        "recordings ([results.md](results.md)) look better than planning with the same network.",
-        f"- Networks trained for {plan.results.pretrain().steps} steps: who is ahead after so many, not in the end.",
+        *_fooled(findings, results_page),
+        f"- Networks trained for {steps} steps: who is ahead after so many, not in the end.",
         "",
+    ]
+
+
+def _fooled(findings: Findings, results_page: str) -> list[str]:
+    counted = [
+        findings.fooled(course, entry)
+        for course in findings.plan.courses
+        for entry in findings.planning_rows(course)
+        if entry.instruction == RIGHT
+    ]
+    failures = sum(count for _, count in counted)
+    if not failures:
+        return []
+    return [
+        f"- A search finds what the objective values, not what was meant: {sum(k for k, _ in counted)} of {failures} "
+        "failures under the right instruction ended at a picture that the network values at least as much as the "
+        "scripted policy's success. A network that has seen successes alone can learn where the arm is when a task is "
+        "done, and value that whatever has become of the object. Recordings hold no such pictures, so metrics over "
+        f"recordings ([results.md]({results_page})) look better than planning with the same network.",
     ]
 
 
@@ -299,6 +318,10 @@ def _points(e: Estimate, *, signed: bool = False) -> str:
     numbers = (round(100 * x, 1) + 0.0 for x in (e.mean, e.low, e.high))
     mean, low, high = (f"{x:{'+' if signed else ''}.0f}".replace("-", "\N{MINUS SIGN}") for x in numbers)
     return f"{mean} [{low}, {high}]"
+
+
+def _side(plan: Plan) -> int:
+    return plan.results.pretrain().network.image_size
 
 
 def _texts(tasks: Sequence[str]) -> str:
