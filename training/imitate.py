@@ -22,17 +22,15 @@ from liv_model.errors import ConfigError
 from liv_model.whole_file import replace_json
 from training.imitate_demos import REPEAT, STEPS, Demonstrations, demonstrate
 from training.imitate_policy import Policy, clone, inputs_of
-from training.live_scene import LiveScene
+from training.live_scene import UNSEEN, LiveScene
 from training.representation import Representation, open_representation
-from training.scene import load_simulator
+from training.scene import TEST_SEED, load_simulator
 from training.tasks import select_tasks
 from training.tasks import task as find_task
 from training.word_list import word_list
 from training.writable import require_file, require_folder
 
 STATE, NOTHING = "state", "nothing"
-TEST_SEED = 100_000  # where the seeds of the test scenes begin
-_SMALLEST = 32  # side of pictures that nobody looks at, pixels
 
 EXAMPLES = """examples:
   liv imitate --encoder models/metaworld --tasks drawer-close,window-close --demonstrations 10 --scenes 5
@@ -59,7 +57,7 @@ class Eye:
     @property
     def size(self) -> int:
         """Side of the pictures, pixels."""
-        return self.representation.size if self.representation else _SMALLEST
+        return self.representation.size if self.representation else UNSEEN
 
     def wanted(self, texts: Sequence[str]) -> np.ndarray:
         """The goals of the policy, float32 (G, D): embeddings; without an encoder, which of them it is."""

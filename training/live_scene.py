@@ -11,15 +11,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 
-from training.scene import Scene, prepare
+from training.scene import Scene, prepare, shoot, supersampling
 from training.view import View
 
 ACTION = 4  # x, y, z, gripper
 FELT = 4  # hand x, y, z in metres, how far the gripper is open in [0, 1]
 OBSERVED = 39
+UNSEEN = 32  # side of pictures that nobody looks at, pixels
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class LiveScene(Scene):
     def __init__(self, task: str, seed: int, size: int, view: View | None = None, *, supersample: bool = True):
         super().__init__(task, seed)
         self.size, self.rendered = size, 0
-        self._scale = 2 if supersample and size <= 256 else 1
+        self._scale = supersampling(size, size) if supersample else 1
         self.succeeded, self.reward = False, 0.0
         self._view = view or View.plain()
         self._stack = ExitStack()
@@ -122,12 +122,8 @@ class LiveScene(Scene):
             self._camera = self._stack.enter_context(self._view.set_up(model))
             self._renderer = self._stack.enter_context(mujoco.Renderer(model, side, side))
             self.restore(self.save())  # where things are, the moved camera too, is computed anew; nothing else changes
-        self._renderer.update_scene(data, self._camera)
-        picture = self._renderer.render()
-        if data.cam_xmat[self._camera].reshape(3, 3)[2, 1] < 0:  # the camera's up points down
-            picture = picture[::-1, ::-1]
         self.rendered += 1
-        return cv2.resize(np.ascontiguousarray(picture), (self.size, self.size), interpolation=cv2.INTER_AREA)
+        return shoot(self._renderer, data, self._camera, self.size, self.size)
 
     def close(self) -> None:
         """Release the renderer."""

@@ -23,7 +23,6 @@ import numpy as np
 
 from liv_model.errors import ConfigError, DataError
 from liv_model.whole_file import replace_text
-from training.imitate import TEST_SEED
 from training.imitate_demos import REPEAT
 from training.live_scene import ACTION, LiveScene, State
 from training.plan_cem import Cem, search
@@ -31,7 +30,7 @@ from training.plan_end import End, write_picture
 from training.plan_objective import NOTHING, OPPOSITE, RIGHT, SIMULATOR, Objective, open_objective
 from training.plan_rollouts import Rollouts
 from training.representation import Representation
-from training.scene import SIMULATED_STEPS, load_simulator
+from training.scene import SIMULATED_STEPS, TEST_SEED, load_simulator
 from training.tasks import select_tasks
 from training.word_list import word_list
 from training.writable import require_file, require_folder

@@ -9,14 +9,13 @@ import numpy as np
 
 from liv_model.errors import ConfigError
 from liv_model.value import values
-from training.live_scene import LiveScene
+from training.live_scene import UNSEEN, LiveScene
 from training.plan_rollouts import Outcomes
 from training.representation import Representation, open_representation
 from training.tasks import task as find_task
 
 SIMULATOR, NOTHING = "simulator", "nothing"
 RIGHT, OPPOSITE = "right", "opposite"
-_SMALLEST = 32  # side of pictures that nobody looks at, pixels
 _BATCH = 64  # pictures in one call of the encoder
 
 
@@ -37,7 +36,7 @@ class Objective:
     @property
     def size(self) -> int:
         """Side of the pictures, pixels."""
-        return self.representation.size if self.representation else _SMALLEST
+        return self.representation.size if self.representation else UNSEEN
 
     def score(self, outcomes: Outcomes, rng: np.random.Generator) -> np.ndarray:
         """Float64 (N,), more is better; ``rng`` is the lot."""

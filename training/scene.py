@@ -25,6 +25,7 @@ from training.view import View
 
 CONTROL_STEP_S = 0.0125
 STEP_LIMIT = 400
+TEST_SEED = 100_000  # where the seeds of the scenes begin that nothing is trained in
 SIMULATED_STEPS = 500  # after so many Meta-World wants a reset
 
 Act = Callable[[np.ndarray, int], np.ndarray]
@@ -171,13 +172,12 @@ class Scene:
     def render(self, rollout: Rollout, steps: Sequence[int], view: View, height: int, width: int) -> np.ndarray:
         """Pictures of the scene at these control steps of a rollout made in it: uint8 (len(steps), H, W, 3) RGB.
 
-        Small pictures are rendered at twice the size and halved by area: sharper than multisampling, and closer
-        to what a camera image looks like once it has been brought to the network's size.
+        See :func:`supersampling`.
         """
         import mujoco
 
         model, data = self._env.model, self._env.data
-        scale = 2 if max(height, width) <= 256 else 1
+        scale = supersampling(height, width)
         prepare(model, fine=scale == 1, marker=self.words.marker)
         frames = np.empty((len(steps), height, width, 3), np.uint8)
         model.vis.global_.offheight, model.vis.global_.offwidth = height * scale, width * scale
@@ -185,12 +185,26 @@ class Scene:
             for frame, step in zip(frames, steps, strict=True):
                 data.qpos[:], data.mocap_pos[:] = rollout.qpos[step], rollout.mocap_pos[step]
                 mujoco.mj_forward(model, data)
-                renderer.update_scene(data, camera)
-                picture = renderer.render()
-                if data.cam_xmat[camera].reshape(3, 3)[2, 1] < 0:  # the camera's up points down
-                    picture = picture[::-1, ::-1]
-                frame[:] = cv2.resize(np.ascontiguousarray(picture), (width, height), interpolation=cv2.INTER_AREA)
+                frame[:] = shoot(renderer, data, camera, height, width)
         return frames
+
+
+def supersampling(height: int, width: int) -> int:
+    """How many times the size a picture is rendered at.
+
+    Small ones at twice the size and halved by area: sharper than multisampling, and closer to what a camera image looks
+    like once it has been brought to the network's size.
+    """
+    return 2 if max(height, width) <= 256 else 1
+
+
+def shoot(renderer: Any, data: Any, camera: int, height: int, width: int) -> np.ndarray:
+    """What a camera of a scene sees as it is now, the right way up: uint8 (height, width, 3) RGB."""
+    renderer.update_scene(data, camera)
+    picture = renderer.render()
+    if data.cam_xmat[camera].reshape(3, 3)[2, 1] < 0:  # the camera's up points down
+        picture = picture[::-1, ::-1]
+    return cv2.resize(np.ascontiguousarray(picture), (width, height), interpolation=cv2.INTER_AREA)
 
 
 def prepare(model: Any, fine: bool, marker: bool) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from training import checkpoint
 from training.results.plan import ARMS, FINETUNED, Arm, Plan
+from training.scene import TEST_SEED
 
-TRAIN_SEED, TEST_SEED = 0, 100_000  # where the seeds of the scenes begin
+TRAIN_SEED = 0  # where the seeds of the scenes to train in begin
 FAILURES = ("truncated", "random", "wrong_task")
 _LIV = "liv_model.cli"
 

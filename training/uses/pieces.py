@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
-from training.imitate import TEST_SEED
 from training.imitate_demos import REPEAT
 from training.representation import RANDOM
 from training.results import pieces as results
 from training.results.pieces import Piece
 from training.results.plan import ROOT
+from training.scene import TEST_SEED
 from training.uses.plan import IMITATION, Course, Plan, Row
 
 _LIV = "liv_model.cli"

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from liv_model.machine import processor
-from training.imitate import TEST_SEED
 from training.results.pieces import Piece
 from training.results.plan import ROOT
 from training.results.work import Ledger
+from training.scene import TEST_SEED
 from training.uses.plan import CHOICE, FULL, QUICK, Plan
 
 NOTES = "notes.md"
