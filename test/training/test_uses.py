@@ -20,12 +20,12 @@ pytest.importorskip("torch")
 
 from liv_model.errors import ConfigError
 from liv_model.whole_file import replace_json, replace_text
-from training.results.compare import AGREES, DISAGREES, OPEN
+from training.results.compare import AGREES, DISAGREES, OPEN, estimate
 from training.results.work import Ledger
 from training.tasks import load_tasks
 from training.uses import command, ends, pieces
 from training.uses.document import document
-from training.uses.findings import Findings, estimate, verdict
+from training.uses.findings import Findings, verdict
 from training.uses.paper import IMITATION as IMITATION_CLAIMS
 from training.uses.paper import PLANNING as PLANNING_CLAIMS
 from training.uses.plan import FULL, IMITATION, KNOWN, QUICK

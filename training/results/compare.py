@@ -16,22 +16,25 @@ DRAWS = 10_000
 
 
 def estimate(values: np.ndarray, *, draws: int = DRAWS, seed: int = 0) -> Estimate:
-    """Mean of a table with a 95 % percentile bootstrap over its seeds and its tasks, drawn crosswise.
+    """Mean of a table with a 95 % percentile bootstrap over each of its axes (seeds, scenes, tasks), drawn crosswise.
 
-    The interval is of the mean over other seeds and other tasks of this kind; episodes are in it through their tasks.
-    Three seeds are few: it is rather too narrow than too wide.
+    The interval is of the mean over others of their kind; what the axes are means of is in it through them. Three seeds
+    are few: it is rather too narrow than too wide.
 
     Args:
-        values: (seeds, tasks).
+        values: one axis for everything that is drawn again, such as (seeds, tasks).
         draws: bootstrap samples.
         seed: of those draws.
 
     Returns:
-        With n the number of seeds times tasks.
+        With n the number of values.
     """
     rng = np.random.default_rng(seed)
-    of_seeds, of_tasks = (rng.multinomial(k, [1 / k] * k, draws) / k for k in values.shape)  # (draws, k)
-    means = ((of_seeds @ values) * of_tasks).sum(axis=1)  # (draws,)
+    means = np.broadcast_to(values.astype(np.float64).reshape(1, -1), (draws, values.size))
+    for k in values.shape:
+        weights = rng.multinomial(k, [1 / k] * k, draws) / k  # (draws, k)
+        means = np.einsum("dk,dkr->dr", weights, means.reshape(draws, k, -1))
+    means = means[:, 0]
     low, high = np.percentile(means, [2.5, 97.5])
     return Estimate(float(values.mean()), float(low), float(high), values.size)
 

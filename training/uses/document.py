@@ -14,11 +14,11 @@ import numpy as np
 from liv_model.metrics import Estimate
 from training.imitate_demos import REPEAT, STEPS
 from training.plan_objective import RIGHT
-from training.results.compare import AGREES, DISAGREES, OPEN
+from training.results.compare import AGREES, DISAGREES, OPEN, estimate
 from training.results.plan import ROOT
 from training.results.provenance import parameters
 from training.tasks import load_tasks
-from training.uses.findings import Findings, estimate, verdict
+from training.uses.findings import Findings, verdict
 from training.uses.paper import IMITATION, PLANNING, Claim, row
 from training.uses.plan import FULL, Course, Plan, Row
 

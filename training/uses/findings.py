@@ -17,26 +17,6 @@ from training.results.compare import AGREES, DISAGREES, OPEN
 from training.uses.pieces import imitation_file, planning_file
 from training.uses.plan import IMITATION, Course, Plan, Row
 
-DRAWS = 10_000
-
-
-def estimate(values: np.ndarray, *, draws: int = DRAWS, seed: int = 0) -> Estimate:
-    """Mean with a 95 % percentile bootstrap: seeds, scenes and tasks are drawn again, crosswise.
-
-    The interval is of the mean over other seeds, scenes and tasks of this kind; with so few of each it is rather too
-    narrow than too wide.
-
-    Args:
-        values: (seeds, scenes, tasks).
-        draws: bootstrap samples.
-        seed: of those draws.
-    """
-    rng = np.random.default_rng(seed)
-    of_seeds, of_scenes, of_tasks = (rng.multinomial(k, [1 / k] * k, draws) / k for k in values.shape)
-    means = np.einsum("ds,dc,dt,sct->d", of_seeds, of_scenes, of_tasks, values.astype(np.float64), optimize=True)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Estimate(float(values.mean()), float(low), float(high), values.size)
-
 
 def verdict(difference: Estimate) -> str:
     """``agrees`` where the interval of what is claimed to be better is above 0, ``disagrees`` below, else ``open``."""
