@@ -11,7 +11,7 @@ import numpy as np
 
 from liv_model.errors import DataError
 from training.episodes import SIMULATED_OUTCOMES, Episode
-from training.scene import CONTROL_STEP_S, STEP_LIMIT, Act, Rollout, Scene, scripted_policy
+from training.scene import CONTROL_STEP_S, STEP_LIMIT, Act, Rollout, Scene, rng_of, scripted_policy
 from training.tasks import load_tasks
 from training.tasks import task as find_task
 from training.view import DEFAULT_CAMERA, Jitter, View
@@ -68,7 +68,7 @@ def attempt(task: str, outcome: str, seed: int, settings: Settings) -> Attempt:
     """
     if outcome not in SIMULATED_OUTCOMES:
         raise DataError("outcome", expected=f"one of {', '.join(SIMULATED_OUTCOMES)}", got=repr(outcome))
-    rng = np.random.default_rng([seed, zlib.crc32(task.encode())])
+    rng = rng_of(task, seed)
     precise = find_task(task).precise
     speed = rng.uniform(1.0 if precise else settings.slowest, 1.0)
     noise = settings.noise / 2 if precise else settings.noise

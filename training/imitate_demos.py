@@ -8,7 +8,6 @@ demonstration also shows how to come back (Laskey et al., CoRL 2017, arXiv 1703.
 from __future__ import annotations
 
 import argparse
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -20,7 +19,7 @@ from liv_model.errors import DataError
 from liv_model.whole_file import replacing
 from training.attempt import smooth_noise
 from training.live_scene import LiveScene
-from training.scene import load_simulator, scripted_policy
+from training.scene import load_simulator, rng_of, scripted_policy
 
 REPEAT = 3  # control steps of a decision: 27 decisions a second
 STEPS = 200  # control steps within which a task has to be done
@@ -90,7 +89,7 @@ def demonstrate(task: str, count: int, size: int, first_seed: int = 0) -> Demons
 
 def _attempt(task: str, seed: int, size: int) -> dict[str, list[np.ndarray]] | None:
     """The decisions of one attempt, None if it did not succeed; only a success is rendered."""
-    rng = np.random.default_rng([seed, zlib.crc32(task.encode())])
+    rng = rng_of(task, seed)
     policy, push = scripted_policy(task), smooth_noise(NOISE, rng)
     rows: dict[str, list[np.ndarray]] = {"frames": [], "felt": [], "observed": [], "wanted": []}
     with LiveScene(task, seed, size) as scene:

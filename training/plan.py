@@ -12,7 +12,6 @@ import argparse
 import json
 import sys
 import time
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -30,7 +29,7 @@ from training.plan_end import End, write_picture
 from training.plan_objective import NOTHING, OPPOSITE, RIGHT, SIMULATOR, Objective, open_objective
 from training.plan_rollouts import Rollouts
 from training.representation import Representation
-from training.scene import SIMULATED_STEPS, TEST_SEED, load_simulator
+from training.scene import SIMULATED_STEPS, TEST_SEED, load_simulator, rng_of
 from training.tasks import select_tasks
 from training.word_list import word_list
 from training.writable import require_file, require_folder
@@ -113,7 +112,7 @@ def plan_episode(task: str, seed: int, objective: Objective, control: Control, *
         control: settings.
         workers: processes that act sequences out; 0: this one. The result is the same.
     """
-    began, rng = time.perf_counter(), np.random.default_rng([seed, zlib.crc32(task.encode())])
+    began, rng = time.perf_counter(), rng_of(task, seed)
     mean, done = np.zeros((control.cem.horizon, ACTION)), []
     look = objective.representation is not None
     with (
@@ -207,11 +206,10 @@ def _kept(path: Path, settings: dict[str, Any]) -> dict[tuple[str, int], dict]:
     """The episodes in a file by task and scene; ConfigError where they were planned with other settings."""
     rows = read_rows(path)
     for row in rows:
-        other = [f"{key} {row.get(key)}" for key, value in settings.items() if row.get(key) != value]
+        other = [key for key, value in settings.items() if row.get(key) != value]
         if other:
-            asked = ", ".join(f"{key} {value}" for key, value in settings.items() if row.get(key) != value)
-            got, remedy = ", ".join(other), "name another file"
-            raise ConfigError(f"-o {path}", expected=f"episodes with {asked}", got=got, remedy=remedy)
+            asked, got = (", ".join(f"{key} {of.get(key)}" for key in other) for of in (settings, row))
+            raise ConfigError(f"-o {path}", expected=f"episodes with {asked}", got=got, remedy="name another file")
     if rows:  # a line that was cut would run into the next one
         replace_text(path, "".join(json.dumps(row) + "\n" for row in rows))
     return {(row["task"], row["scene"]): row for row in rows}

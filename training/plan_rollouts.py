@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 
 import numpy as np
 
-from liv_model.errors import DataError
 from training.live_scene import LiveScene, State
+from training.lost_worker import workers_that_live
 from training.scene import load_simulator
 
 _scene: LiveScene | None = None  # of a worker process
@@ -91,13 +90,8 @@ class Rollouts:
         else:
             shares = [share for share in np.array_split(actions, self._workers) if len(share)]
             futures = [self._pool.submit(_act_out_here, state, share, self._repeat, look) for share in shares]
-            try:
+            with workers_that_live("planning"):
                 found = [future.result() for future in futures]
-            except BrokenProcessPool as error:
-                remedy = "try fewer --workers"
-                raise DataError(
-                    "planning", expected="workers that live", got="one that was killed", remedy=remedy
-                ) from error
         self.seconds += time.perf_counter() - began
         self.pictures += len(actions) if look else 0
         return Outcomes(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from liv_model.bag_writer import BagWriter
 from liv_model.bags import COMPRESSED_IMAGE, message_types
 from liv_model.errors import DataError
 from training.attempt import Settings, noisy_policy
-from training.scene import STEP_LIMIT, Rollout, Scene, load_simulator
+from training.scene import STEP_LIMIT, Rollout, Scene, load_simulator, rng_of
 from training.tasks import task as find_task
 from training.view import DEFAULT_CAMERA, View
 
@@ -48,7 +47,7 @@ def success_lasting(task: str, seed: int, noise: float, frames: tuple[int, int])
     successes = []
     for speed in SPEEDS:
         scene = Scene(task, seed)
-        rng = np.random.default_rng([seed, zlib.crc32(task.encode())])
+        rng = rng_of(task, seed)
         rollout = scene.roll_out(noisy_policy(task, speed, noise, rng), STEP_LIMIT, AFTER_SUCCESS_STEPS)
         if rollout.success_step is not None:
             successes.append((scene, rollout, speed))

@@ -10,6 +10,7 @@ import importlib.util
 import os
 import sys
 import warnings
+import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -119,6 +120,11 @@ def _require_rendering() -> None:
             got=repr(error),
             remedy="apt install libosmesa6 and set MUJOCO_GL=osmesa (or libegl1 and MUJOCO_GL=egl with a GPU)",
         ) from error
+
+
+def rng_of(task: str, seed: int) -> np.random.Generator:
+    """What is drawn at random in one scene: of its own for each task and seed."""
+    return np.random.default_rng([seed, zlib.crc32(task.encode())])
 
 
 def scripted_policy(task: str) -> Any:

@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
@@ -26,6 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from liv_model.errors import DataError
 from training.attempt import Attempt, Settings, attempt
 from training.episodes import SIMULATED_OUTCOMES, EpisodeWriter
+from training.lost_worker import workers_that_live
 from training.quota import Quota, make_quotas, neediest
 from training.scene import load_simulator
 from training.tasks import select_tasks
@@ -75,11 +75,8 @@ def record(
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=load_simulator)
     try:
-        yield pool
-    except BrokenProcessPool as error:
-        raise DataError(
-            "simulation", expected="workers that live", got="one that was killed", remedy="try fewer --workers"
-        ) from error
+        with workers_that_live("simulation"):
+            yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -130,4 +130,12 @@ class Findings:
         return len(self._episodes(course, row, scene)) == len(course.tasks)
 
     def _episodes(self, course: Course, row: Row, scene: int) -> dict[str, dict]:
-        return {e["task"]: e for e in read_rows(planning_file(self.folder, course, row, scene))}
+        """Of one scene by task; each file is read once."""
+        path = planning_file(self.folder, course, row, scene)
+        if path not in self._read:
+            self._read[path] = {e["task"]: e for e in read_rows(path)}
+        return self._read[path]
+
+    @cached_property
+    def _read(self) -> dict[Path, dict[str, dict]]:
+        return {}
