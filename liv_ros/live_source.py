@@ -24,7 +24,8 @@ from liv_ros.image_conversion import to_rgb
 from liv_ros.live_camera import LiveCamera
 from liv_ros.live_health import LiveHealth
 from liv_ros.live_news import LiveNews
-from liv_ros.messages import LATCHED_QOS, STREAM_QOS, image_message, stamp_ns
+from liv_ros.live_wire import dumped, recording, reduced, seconds, wire_goal
+from liv_ros.messages import LATCHED_QOS, STREAM_QOS, image_message
 from liv_ros.model_shelf import ModelShelf
 from liv_ros.msg import ActiveGoal, GoalScores, GoalSet, Reward, TaskState, Verdict
 from liv_ros.msg import Goal as GoalMessage
@@ -32,7 +33,7 @@ from liv_ros.service_call import call
 from liv_ros.srv import GoalFromCamera, LoadBundle, SetGoal
 from liv_web import wire
 from liv_web.goal_answer import is_unfamiliar, known_instructions
-from liv_web.jpeg import LARGEST_SIDE, to_jpeg
+from liv_web.jpeg import to_jpeg
 from liv_web.source import Listener, NotOfferedError, Picture, Sample, UnknownError
 
 THUMBNAIL_SIDE = 320
@@ -137,7 +138,7 @@ class LiveSource:
         """See Source."""
         goal = self._told_goal()
         told = [("goal", "goal", goal.model_dump(mode="json") if goal else None)]
-        told.append(("episodes", "episodes", _dumped(self.episodes())))
+        told.append(("episodes", "episodes", dumped(self.episodes())))
         told.append(("health", "health", self.health().model_dump(mode="json")))
         events = [{"type": kind, key: content} for kind, key, content in told]
         if self._recorder.service_is_ready():
@@ -157,7 +158,7 @@ class LiveSource:
 
     def set_goal_image(self, rgb: np.ndarray) -> wire.Goal:
         """See Source."""
-        return self._goal_answer(self._ask_goal(GoalMessage(image=image_message(Header(), _reduced(rgb)))), "")
+        return self._goal_answer(self._ask_goal(GoalMessage(image=image_message(Header(), reduced(rgb)))), "")
 
     def set_goal_from_camera(self, camera: str, time_s: float | None) -> wire.Goal:
         """See Source; what it sees now, whatever the time."""
@@ -240,7 +241,7 @@ class LiveSource:
         self._goal_set = list(message.texts)
 
     def _on_reward(self, camera: str, message: Reward) -> None:
-        sample = Sample(_seconds(message), message.value, message.reward, message.progress, message.is_first)
+        sample = Sample(seconds(message), message.value, message.reward, message.progress, message.is_first)
         begins = self._news.add_sample(camera, message.goal_id, self._goal_text(message.goal_id), sample)
         if self._listener is not None:
             self._listener.sample(camera, sample)
@@ -249,19 +250,19 @@ class LiveSource:
 
     def _on_task_state(self, camera: str, message: TaskState) -> None:
         state = TaskStateName(message.state).name.lower() if message.state in list(TaskStateName) else "idle"
-        event = {"t": _seconds(message), "state": state, "message": message.message}
+        event = {"t": seconds(message), "state": state, "message": message.message}
         self._news.add_state(camera, event)
         self._tell("task_state", camera=camera, **event)
 
     def _on_scores(self, camera: str, message: GoalScores) -> None:
         if self._listener is not None and len(message.texts) == len(message.values):
-            self._listener.scores(camera, _seconds(message), list(message.texts), list(message.values))
+            self._listener.scores(camera, seconds(message), list(message.texts), list(message.values))
 
     def _on_verdict(self, message: Verdict) -> None:
         name = _NAMES.get(message.verdict)
         if name is None:
             return
-        t = _seconds(message) or self._node.get_clock().now().nanoseconds / NANOSECONDS
+        t = seconds(message) or self._node.get_clock().now().nanoseconds / NANOSECONDS
         self._news.add_verdict(t, message.goal_id, name)
         self._tell("verdict", t=t, verdict=name, goal_id=message.goal_id)
         self._tell_episodes()
@@ -276,7 +277,7 @@ class LiveSource:
             if name == "encoder_node":
                 self._see_model(line.values.get("model", ""))
             elif name == "recorder_node":
-                self._keep_record(_recording(line.values, line.message))
+                self._keep_record(recording(line.values, line.message))
 
     # --- inside ---
 
@@ -286,37 +287,16 @@ class LiveSource:
     def _goal_answer(self, answer: SetGoal.Response | GoalFromCamera.Response, text: str) -> wire.Goal:
         """What the encoder has answered."""
         now_s = self._node.get_clock().now().nanoseconds / NANOSECONDS
-        return self._wire_goal(answer, answer.goal_id, text, now_s, accepted=answer.accepted)
+        unfamiliar = answer.accepted and self._is_unfamiliar(not text, answer.familiarity)
+        return wire_goal(answer, answer.goal_id, text, set_at=now_s, unfamiliar=unfamiliar, accepted=answer.accepted)
 
     def _told_goal(self) -> wire.Goal | None:
         message = self._goal
         if message is None:
             return None
         goal = message.goal
-        return self._wire_goal(message, goal.id, goal.text, stamp_ns(goal.header) / NANOSECONDS)
-
-    def _wire_goal(
-        self,
-        said: ActiveGoal | SetGoal.Response | GoalFromCamera.Response,
-        goal_id: str,
-        text: str,
-        set_at: float,
-        *,
-        accepted: bool = True,
-    ) -> wire.Goal:
-        """What the encoder says of a goal, for the page; one without a text is a picture."""
-        pairs = zip(said.nearest, said.nearest_familiarity, strict=False)
-        return wire.Goal(
-            id=goal_id,
-            text=text,
-            image=not text,
-            familiarity=said.familiarity,
-            unfamiliar=accepted and self._is_unfamiliar(not text, said.familiarity),
-            nearest=[wire.NearGoal(text=known, similarity=round(cosine, 4)) for known, cosine in pairs],
-            message=said.message,
-            accepted=accepted,
-            set_at=set_at,
-        )
+        unfamiliar = self._is_unfamiliar(not goal.text, message.familiarity)
+        return wire_goal(message, goal.id, goal.text, set_at=seconds(goal), unfamiliar=unfamiliar)
 
     def _is_unfamiliar(self, is_image: bool, familiarity: float) -> bool:
         bundle = self._shelf.of(self._model)
@@ -364,43 +344,12 @@ class LiveSource:
             self._listener.tell(kind, **content)
 
     def _tell_episodes(self) -> None:
-        self._tell("episodes", episodes=_dumped(self.episodes()))
+        self._tell("episodes", episodes=dumped(self.episodes()))
 
     def _camera(self, name: str) -> LiveCamera:
         if name not in self._cameras:
             raise UnknownError("camera", expected=f"one of {', '.join(self._cameras)}", got=repr(name[:40]))
         return self._cameras[name]
-
-
-def _seconds(message: Any) -> float:
-    return stamp_ns(message.header) / NANOSECONDS
-
-
-def _dumped(episodes: list[wire.Episode]) -> list[dict[str, Any]]:
-    return [episode.model_dump(mode="json") for episode in episodes]
-
-
-def _recording(values: dict[str, str], message: str) -> wire.Recording:
-    """What recorder_node says on /diagnostics."""
-    free_mb = values.get("free disk (MB)", "")
-    on = values.get("recording") == "true"
-    return wire.Recording(
-        on=on,
-        folder=values.get("bag", ""),
-        free_bytes=int(free_mb) * 10**6 if free_mb.isdigit() else None,
-        message=message if "stopped" in message else "",
-    )
-
-
-def _reduced(rgb: np.ndarray) -> np.ndarray:
-    """At most 1280 pixels a side: a model reads far fewer."""
-    import cv2
-
-    height, width = rgb.shape[:2]
-    scale = LARGEST_SIDE / max(height, width)
-    if scale >= 1:
-        return rgb
-    return cv2.resize(rgb, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA)
 
 
 def _only_recorded(what: str, instead: str) -> NotOfferedError:
