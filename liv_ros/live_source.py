@@ -24,7 +24,7 @@ from liv_ros.image_conversion import to_rgb
 from liv_ros.live_camera import LiveCamera
 from liv_ros.live_health import LiveHealth
 from liv_ros.live_news import LiveNews
-from liv_ros.live_wire import dumped, recording, reduced, seconds, wire_goal
+from liv_ros.live_wire import dumped, recording, seconds, wire_goal
 from liv_ros.messages import LATCHED_QOS, STREAM_QOS, image_message
 from liv_ros.model_shelf import ModelShelf
 from liv_ros.msg import ActiveGoal, GoalScores, GoalSet, Reward, TaskState, Verdict
@@ -33,7 +33,7 @@ from liv_ros.service_call import call
 from liv_ros.srv import GoalFromCamera, LoadBundle, SetGoal
 from liv_web import wire
 from liv_web.goal_answer import is_unfamiliar, known_instructions
-from liv_web.jpeg import to_jpeg
+from liv_web.jpeg import reduced, to_jpeg
 from liv_web.source import Listener, NotOfferedError, Picture, Sample, UnknownError
 
 THUMBNAIL_SIDE = 320

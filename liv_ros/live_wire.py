@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a running robot's messages are on the page, and what the page's pictures are to the robot."""
+"""What a running robot's messages are on the page."""
 
 from __future__ import annotations
 
 from typing import Any
-
-import numpy as np
 
 from liv_model.reward import NANOSECONDS
 from liv_ros.messages import stamp_ns
 from liv_ros.msg import ActiveGoal
 from liv_ros.srv import GoalFromCamera, SetGoal
 from liv_web import wire
-from liv_web.jpeg import LARGEST_SIDE
 
 
 def seconds(message: Any) -> float:
@@ -59,14 +56,3 @@ def recording(values: dict[str, str], message: str) -> wire.Recording:
         free_bytes=int(free_mb) * 10**6 if free_mb.isdigit() else None,
         message=message if "stopped" in message else "",
     )
-
-
-def reduced(rgb: np.ndarray) -> np.ndarray:
-    """At most 1280 pixels a side: a model reads far fewer."""
-    import cv2
-
-    height, width = rgb.shape[:2]
-    scale = LARGEST_SIDE / max(height, width)
-    if scale >= 1:
-        return rgb
-    return cv2.resize(rgb, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA)

@@ -19,15 +19,23 @@ def to_jpeg(rgb: np.ndarray, largest_side: int = LARGEST_SIDE) -> bytes:
     """A JPEG of uint8 (H, W, 3) RGB, made smaller where a side is longer than that."""
     import cv2
 
+    bgr = cv2.cvtColor(reduced(rgb, largest_side), cv2.COLOR_RGB2BGR)
+    made, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    if not made:
+        raise ImageError("JPEG", expected="a picture that can be encoded", got=f"{rgb.shape[1]}x{rgb.shape[0]}")
+    return data.tobytes()
+
+
+def reduced(rgb: np.ndarray, largest_side: int = LARGEST_SIDE) -> np.ndarray:
+    """Uint8 (H, W, 3), made smaller by area where a side is longer than that."""
+    import cv2
+
     height, width = rgb.shape[:2]
     scale = largest_side / max(height, width)
-    if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-    made, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    if not made:
-        raise ImageError("JPEG", expected="a picture that can be encoded", got=f"{width}x{height}")
-    return data.tobytes()
+    if scale >= 1:
+        return rgb
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
 
 
 def message_to_rgb(message: Any) -> np.ndarray:
