@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     made = report.parser("faults", "Faults on live nodes, each with the rule it must keep.", _EXAMPLES)
     made.add_argument("--only", metavar="FAULTS", help="their names in proofs/faults_of_*.py, with commas")
     made.add_argument("--seconds", type=float, help=f"of each phase (default: {SECONDS:g}, quick: {QUICK_SECONDS:g})")
-    made.add_argument("--inside", metavar="FAULT", help=argparse.SUPPRESS)  # one fault, its row on the last line
+    made.add_argument("--inside", metavar="FAULT", help=argparse.SUPPRESS)  # see proofs/apart.py
     arguments = made.parse_args(argv)
     if arguments.only:
         arguments.quick = True  # some of them are not the result of all of them
@@ -52,7 +52,7 @@ def chosen(only: str | None) -> list[Fault]:
 
 
 def prove(fault: Fault, site: Site) -> dict[str, Any]:
-    """Make one fault happen; returns its row."""
+    """Make one fault happen in this process, which has to be isolated; returns its row."""
     from proofs.fault import NotHereError
     from proofs.graph import Graph
 
@@ -87,27 +87,29 @@ def _tracebacks(folder: Path) -> Iterable[str]:
 
 
 def _prove_all(folder: Path, rows: report.Rows, arguments: argparse.Namespace) -> None:
-    from liv_ros.demo import isolate
+    from proofs.apart import prove_apart
 
-    isolate()  # before anything reads the environment that this sets
     faults = chosen(arguments.only)
     with progress_bar("faults", len(faults)) as done:
         for fault in faults:
-            rows.append(prove(fault, _site(fault, folder, arguments)))
+            rows.append(prove_apart(fault, _site(folder / fault.prove.__name__, arguments)))
             done(1)
 
 
-def _site(fault: Fault, folder: Path, arguments: argparse.Namespace) -> Site:
+def _site(folder: Path, arguments: argparse.Namespace) -> Site:
     from liv_model.bundle import Bundle
     from proofs.fault import Site
 
     seconds = arguments.seconds or (QUICK_SECONDS if arguments.quick else SECONDS)
-    return Site(folder / fault.prove.__name__, str(Bundle.load(arguments.bundle).path), seconds)
+    return Site(folder, str(Bundle.load(arguments.bundle).path), seconds)
 
 
 def _inside(arguments: argparse.Namespace) -> int:
+    from liv_ros.demo import isolate
+
+    isolate()  # before anything reads the environment that this sets
     [fault] = chosen(arguments.inside)
-    print(json.dumps(prove(fault, _site(fault, arguments.logs, arguments))))
+    print(json.dumps(prove(fault, _site(arguments.logs, arguments))))
     return 0
 
 

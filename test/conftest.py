@@ -52,6 +52,8 @@ def _lacks_checkpoint() -> str | None:
     return f"no file in the environment variable {' and '.join(missing)}" if missing else None
 
 
+SLOW_WITHIN_S = 5400
+
 LACKS: dict[str, Callable[[], str | None]] = {
     "ros": cache(_lacks_ros),
     "simulation": cache(_lacks_simulation),
@@ -61,6 +63,12 @@ LACKS: dict[str, Callable[[], str | None]] = {
     "open_clip": cache(lambda: _lacks_module("open_clip")),
     "checkpoint": cache(_lacks_checkpoint),
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(SLOW_WITHIN_S))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

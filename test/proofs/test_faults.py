@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Some of ``make faults``, those that take seconds. test/ros has more of them, one rule at a time."""
 
+import os
+import sys
+import time
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("rclpy")
@@ -18,10 +23,11 @@ SHORT = (
 
 @pytest.mark.parametrize("name", SHORT)
 def test_the_rules_hold(name, bundle, tmp_path):
+    from proofs.apart import prove_apart
     from proofs.fault import Site
-    from proofs.faults import chosen, prove
+    from proofs.faults import chosen
 
-    row = prove(chosen(name)[0], Site(tmp_path / name, str(bundle.path), 0.5))
+    row = prove_apart(chosen(name)[0], Site(tmp_path / name, str(bundle.path), 0.5))
     assert row["crashes"] == []
     assert row["violations"] == []
     assert row["judged"] > 0
@@ -39,6 +45,51 @@ def test_what_does_not_hold_is_told(bundle, tmp_path):
     row = prove(Fault("it breaks", "nothing", breaks), Site(tmp_path, str(bundle.path), 0.5))
     assert row["passed"] is False
     assert row["crashes"] == ["rewards again: got none", "node.log: IndexError: no"]
+
+
+HANGS = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(child.pid, flush=True)
+def stuck():
+    time.sleep(600)
+stuck()
+"""
+
+
+def test_a_hang_is_ended_with_its_children_and_says_where_it_was(tmp_path):
+    from proofs.apart import run_to_end
+
+    output = tmp_path / "output.txt"
+    assert run_to_end([sys.executable, "-X", "faulthandler", "-c", HANGS], output, 2.0, dict(os.environ)) == (
+        "no end within 2 s"
+    )
+    text = output.read_text()
+    assert "in stuck" in text
+    deadline = time.monotonic() + 20
+    while is_running(int(text.splitlines()[0])):
+        assert time.monotonic() < deadline, "its child still runs"
+        time.sleep(0.05)
+
+
+def is_running(pid):
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())  # nothing of one that has ended and was not waited for
+    except FileNotFoundError:
+        return False
+
+
+def test_an_end_before_its_time_is_told(bundle, tmp_path):
+    from proofs.apart import prove_apart
+    from proofs.fault import Fault, Site
+
+    def gremlins(site, make):
+        raise AssertionError("not in this process")
+
+    row = prove_apart(Fault("gremlins", "nothing", gremlins), Site(tmp_path, str(bundle.path), 0.5))
+    assert row["passed"] is False
+    assert "exit code 1" in row["crashes"][0]
+    assert "expected camera_vanishes" in row["crashes"][0]
 
 
 def test_a_fault_that_is_not_known_is_refused():

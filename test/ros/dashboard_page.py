@@ -3,6 +3,7 @@
 
 import json
 import re
+import time
 
 
 class Page:
@@ -27,9 +28,11 @@ class Page:
         return connect(f"ws://localhost:{self.port}/api/{name}")
 
 
-def told(socket, kind, where=lambda event: True):
-    """The next event of a type."""
-    while True:
-        event = json.loads(socket.recv(timeout=20))
+def told(socket, kind, where=lambda event: True, within_s=30.0):
+    """The next event of a type; others, such as health, come all the time."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        event = json.loads(socket.recv(timeout=within_s))
         if event["type"] == kind and where(event):
             return event
+    raise AssertionError(f"no {kind} of those that are waited for within {within_s} s")

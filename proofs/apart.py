@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fault in a process of its own: a DDS that it breaks is not the next one's, and a hang is told and ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from proofs.fault import Fault, Site
+
+WITHIN_S = 300.0
+_STOP_WITHIN_S = 30.0
+
+
+def prove_apart(fault: Fault, site: Site, wrapper: Sequence[str] = (), **environment: str) -> dict[str, Any]:
+    """Have one fault happen in another process; returns its row.
+
+    Args:
+        fault: one that the command line knows.
+        site: of the fault; the process's output goes to its ``output.txt``.
+        wrapper: words before the command, which run it.
+        environment: variables of the process.
+    """
+    begin_s, output = time.monotonic(), site.folder / "output.txt"
+    site.folder.mkdir(parents=True, exist_ok=True)
+    command = [*wrapper, sys.executable, "-X", "faulthandler", "-m", "proofs.faults", "--inside", fault.prove.__name__]
+    command += ["--bundle", site.bundle, "--seconds", str(site.seconds), "--logs", str(site.folder)]
+    problem = run_to_end(command, output, WITHIN_S, {**os.environ, **environment})
+    lines = output.read_text(errors="replace").strip().splitlines()
+    if not problem and lines and lines[-1].startswith("{"):
+        return json.loads(lines[-1])
+    crash = f"{problem or 'no result'}, the last words: {lines[-1] if lines else 'none'} (see {output})"
+    row = {"fault": fault.name, "holds": fault.holds, "found": "", "crashes": [crash], "violations": []}
+    return {**row, "judged": 0, "unjudged": 0, "seconds": round(time.monotonic() - begin_s), "passed": False}
+
+
+def run_to_end(command: Sequence[str], output: Path, within_s: float, environment: dict[str, str]) -> str:
+    """Run a command; returns "", or what is wrong with its end.
+
+    One that does not end in time is ended with its children, and says where it was: it should run with
+    ``-X faulthandler``. Ctrl-C is passed on, and waited for.
+    """
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            command, stdout=file, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+        )
+    try:
+        code = process.wait(timeout=within_s)
+        return f"exit code {code}" if code else ""
+    except subprocess.TimeoutExpired:
+        children = _children(process.pid)
+        process.send_signal(signal.SIGABRT)
+        process.wait()
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+        return f"no end within {within_s:g} s"
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=_STOP_WITHIN_S)
+        raise
+
+
+def _children(pid: int) -> list[int]:
+    found = [int(word) for file in Path(f"/proc/{pid}/task").glob("*/children") for word in file.read_text().split()]
+    return [*found, *(deeper for child in found for deeper in _children(child))]
