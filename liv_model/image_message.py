@@ -147,3 +147,8 @@ def compressed_to_rgb(message: CompressedImageMessage) -> np.ndarray:
     if not any(name in message.format.lower() for name in COMPRESSED):
         raise ImageError("compressed image format", expected="jpeg | png", got=repr(message.format))
     return decode_image(bytes(message.data))
+
+
+def message_to_rgb(message: ImageMessage | CompressedImageMessage) -> np.ndarray:
+    """Uint8 (H, W, 3) RGB of a message of either type; ImageError if it is a bad one."""
+    return image_to_rgb(message) if hasattr(message, "encoding") else compressed_to_rgb(message)

@@ -18,7 +18,7 @@ from liv_model.encoder import Encoder
 from liv_model.errors import ImageError, LivError, MediaError
 from liv_model.goal import Goal, GoalResolver, ResolvedGoal
 from liv_model.image import Preprocessing, to_square
-from liv_model.image_message import compressed_to_rgb, image_to_rgb
+from liv_model.image_message import message_to_rgb
 from liv_model.label_encoder import open_beside_decoder
 from liv_model.label_goals import Announcer, SetGoal, goal_in, new_id, recorded_goal_topics
 from liv_model.label_job import BagJob, Labelled, Setup
@@ -291,7 +291,6 @@ def _decoded(
 def _picture(stored: Stored, recording: Recording, preprocessing: Preprocessing) -> Any:
     try:
         message = recording.read(stored)
-        rgb = image_to_rgb(message) if hasattr(message, "encoding") else compressed_to_rgb(message)
-        return stamp_ns(message.header), message.header.frame_id, to_square(rgb, preprocessing)
+        return stamp_ns(message.header), message.header.frame_id, to_square(message_to_rgb(message), preprocessing)
     except (ImageError, MediaError) as error:
         return error

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from liv_model.errors import ImageError
-from liv_model.image_message import compressed_to_rgb, image_to_rgb
+from liv_model.image_message import message_to_rgb
 
 LARGEST_SIDE = 1280
 QUALITY = 80
@@ -36,11 +36,6 @@ def reduced(rgb: np.ndarray, largest_side: int = LARGEST_SIDE) -> np.ndarray:
         return rgb
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-
-
-def message_to_rgb(message: Any) -> np.ndarray:
-    """Uint8 (H, W, 3) of an Image or CompressedImage message; ImageError if it is a bad one."""
-    return image_to_rgb(message) if hasattr(message, "encoding") else compressed_to_rgb(message)
 
 
 def message_to_jpeg(message: Any) -> bytes:

@@ -14,12 +14,13 @@ import numpy as np
 
 from liv_model.errors import LivError
 from liv_model.goal import Goal
+from liv_model.image_message import message_to_rgb
 from liv_model.loaded_model import LoadedModel
 from liv_model.reward import NANOSECONDS
 from liv_web import wire
 from liv_web.episode_log import EpisodeLog
 from liv_web.goal_answer import goal_answer, known_instructions, refused_goal
-from liv_web.jpeg import message_to_jpeg, message_to_rgb, to_jpeg
+from liv_web.jpeg import message_to_jpeg, to_jpeg
 from liv_web.recorded_curve import RecordedCurve, recorded_curve
 from liv_web.recorded_embeddings import CameraEmbeddings
 from liv_web.recorded_notes import RecordedNotes

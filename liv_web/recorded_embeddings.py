@@ -16,11 +16,11 @@ from liv_model.encoder import Encoder
 from liv_model.errors import ImageError, MediaError
 from liv_model.folders import cache_folder
 from liv_model.image import to_square
+from liv_model.image_message import message_to_rgb
 from liv_model.label_messages import EmbeddingReader, stamp_ns
 from liv_model.label_reading import Recording
 from liv_model.label_sources import EMBEDDINGS, IMAGES, Source, Wish, choose, recorded_episodes, require_model, see
 from liv_model.reward import NANOSECONDS, is_out_of_order
-from liv_web.jpeg import message_to_rgb
 
 BATCH = 4
 _JITTER_NS = NANOSECONDS // 2

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from liv_model.errors import DataError, LivError
-from liv_model.image_message import compressed_to_rgb, image_to_rgb
+from liv_model.image_message import message_to_rgb
 from training.sources.bags_cut import DISCARD, FAILURE, SUCCESS, Attempt, cut
 from training.sources.bags_scan import IMAGES, Look, find_bags, read_pictures, scan
 from training.sources.clip import nearest_to_grid
@@ -79,7 +79,7 @@ class BagClip:
     def frames(self, numbers: Sequence[int]) -> Iterator[np.ndarray]:
         """See :class:`training.sources.clip.Clip`."""
         for message in read_pictures(self.path, self.topic, [int(self.recorded_ns[n]) for n in numbers]):
-            yield image_to_rgb(message) if hasattr(message, "encoding") else compressed_to_rgb(message)
+            yield message_to_rgb(message)
 
 
 def list_bags(
