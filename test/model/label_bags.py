@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bags to label: as reward_node would have recorded them, and as other tools write them."""
+"""Bags to label: as reward_node would have recorded them, and as other tools write them; and what is in them then."""
+
+import json
+import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,13 +13,16 @@ from rosbags.typesys import Stores, get_typestore
 from liv_model.bag_writer import BagWriter
 from liv_model.bags import COMPRESSED_IMAGE, IMAGE, message_types, read_messages
 from liv_model.calibration import Calibration
-from liv_model.label_messages import ACTIVE_GOAL, EMBEDDING, GOAL, REWARD, header
+from liv_model.label_messages import ACTIVE_GOAL, EMBEDDING, REWARD, header
+from liv_model.label_messages import GOAL as GOAL_TYPE
+from liv_model.label_reading import open_recording
 from liv_model.reward import NANOSECONDS, RewardStream
 
 T0 = 1_700_000_000 * NANOSECONDS
 STEP_NS = 50_000_000
 TYPES = message_types().types
 STRING = "std_msgs/msg/String"
+GOAL = "open the drawer"
 
 
 def cdr(msgtype, **fields):
@@ -39,7 +46,7 @@ def no_picture(stamp_ns=0):
 
 
 def active_goal(goal_id, text, model, vector, *, activation="one", first=None, scale=(0.0, 1.0)):
-    goal = TYPES[GOAL](header=header(T0, ""), id=goal_id, text=text, image=no_picture())
+    goal = TYPES[GOAL_TYPE](header=header(T0, ""), id=goal_id, text=text, image=no_picture())
     first = first or {}
     return cdr(
         ACTIVE_GOAL,
@@ -177,3 +184,30 @@ def write_by_rosbags(path, distribution, storage, count=6):
 def contents(path, topics=None):
     """(topic, time, message) of a bag."""
     return list(read_messages(path, topics))
+
+
+def messages(path, topic):
+    return [message for _, _, message in read_messages(path, [topic])]
+
+
+def rewards(path):
+    return messages(path, "/liv/camera/reward")
+
+
+def raw(path, topic=None):
+    """(topic, time, bytes) of a bag."""
+    with open_recording(path) as recording:
+        return [tuple(m) for m in recording.messages() if topic in (None, m.topic)]
+
+
+def told_by(capsys):
+    """What ``liv label --json`` said of its one bag."""
+    return json.loads(capsys.readouterr().out)["bags"][0]
+
+
+def is_writing(pid, name):
+    """Whether a process has the file open that a bag of this name is written to."""
+    try:
+        return any(f"/{name}_0.mcap" in os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return False

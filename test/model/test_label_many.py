@@ -6,13 +6,11 @@ import multiprocessing
 import os
 import shutil
 import signal
-from pathlib import Path
 
 import pytest
-from model.label_bags import write_embeddings, write_pictures
+from model.label_bags import GOAL, is_writing, rewards, write_embeddings, write_pictures
 
 from liv_model import label_many
-from liv_model.bags import read_messages
 from liv_model.cli import main as liv
 from liv_model.errors import LivError
 from liv_model.goal import Goal
@@ -20,7 +18,6 @@ from liv_model.label_bag import Labeller
 from liv_model.label_job import BagJob, Labelled, Setup
 from liv_model.label_many import label_all
 
-GOAL = "open the drawer"
 COUNT = 25
 
 
@@ -38,10 +35,6 @@ def setup(bundle):
     setup = Setup(bundle=str(bundle.path), goal=Goal(GOAL))
     resolved = Labeller(setup).resolve(setup.goal)
     return Setup(bundle=str(bundle.path), goal=setup.goal, resolved=resolved)
-
-
-def rewards(path):
-    return [message.value for _, _, message in read_messages(path, ["/liv/camera/reward"])]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -70,7 +63,7 @@ def test_the_bag_of_a_lost_worker_is_done_again(tmp_path, bundle, setup, lost):
     def tell(count):
         told.append(count)
         if count >= 1000 and len(killed) < lost:  # of the long one
-            busy = max(multiprocessing.active_children(), key=lambda process: _is_writing(process.pid, "long"))
+            busy = max(multiprocessing.active_children(), key=lambda process: is_writing(process.pid, "long"))
             os.kill(busy.pid, signal.SIGKILL)
             killed.append(busy.pid)
             busy.join()
@@ -86,13 +79,6 @@ def test_the_bag_of_a_lost_worker_is_done_again(tmp_path, bundle, setup, lost):
         assert isinstance(long, LivError)
         assert "got 3 that were lost, the last one with exit code -9" in str(long)
         assert [path.name for path in (tmp_path / "out").iterdir()] == ["short"]
-
-
-def _is_writing(pid, name):
-    try:
-        return any(f"/{name}_0.mcap" in os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir())
-    except OSError:
-        return False
 
 
 def test_what_nobody_thought_of_ends_one_bag_alone(tmp_path, bundle, setup, monkeypatch):

@@ -5,49 +5,46 @@ import sys
 
 import numpy as np
 import pytest
-from model.label_bags import STEP_NS, T0, write_embeddings
+from model.label_bags import GOAL, STEP_NS, T0, messages, write_embeddings
 
 from liv_model import label_table
-from liv_model.bags import read_messages
-from liv_model.cli import main as liv
-
-GOAL = "open the drawer"
 
 
 @pytest.fixture
-def label(bundle, tmp_path):
-    def run(*words, code=0):
-        words = [*map(str, words), "--parquet", str(tmp_path / "table.parquet"), "--bundle", str(bundle.path)]
-        assert liv(["label", *words]) == code
+def write_table(label, tmp_path):
+    """``liv label`` that writes a table, and no bag unless one is named; returns the path of the table."""
+
+    def run(*words, output=None, code=0):
+        label(*words, "--parquet", tmp_path / "table.parquet", output=output, code=code)
         return tmp_path / "table.parquet"
 
     return run
 
 
-def test_without_pyarrow_it_says_what_to_install(label, tmp_path, bundle, monkeypatch, capsys):
+def test_without_pyarrow_it_says_what_to_install(write_table, tmp_path, bundle, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     write_embeddings(tmp_path / "bag", bundle.identity, 3, bundle.dim)
-    label(tmp_path / "bag", "--goal", GOAL, code=2)
+    write_table(tmp_path / "bag", "--goal", GOAL, code=2)
     told = capsys.readouterr().err
     assert "--parquet: expected the Python package 'pyarrow', got not installed; pip install -r" in told
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_the_rows_are_the_rewards(label, tmp_path, bundle, workers, monkeypatch):
+def test_the_rows_are_the_rewards(write_table, tmp_path, bundle, workers, monkeypatch):
     parquet = pytest.importorskip("pyarrow.parquet")
     monkeypatch.setattr(label_table, "_ROWS", 7)
     for i in range(2):
         write_embeddings(tmp_path / f"bag{i}", bundle.identity, 20 + i, bundle.dim, cameras=("camera", "wrist"))
     bags = [tmp_path / "bag0", tmp_path / "bag1"]
     out = tmp_path / "out"
-    table = parquet.read_table(label(*bags, "--goal", GOAL, "-o", out, "--workers", workers))
+    table = parquet.read_table(write_table(*bags, "--goal", GOAL, "--workers", workers, output="out"))
     assert tuple(table.column_names) == label_table.COLUMNS
     rows = table.to_pylist()
     assert len(rows) == 2 * (20 + 21)
     for bag in bags:
         for camera in ("camera", "wrist"):
             mine = [row for row in rows if (row["bag"], row["camera"]) == (str(bag), camera)]
-            rewards = [m for _, _, m in read_messages(out / bag.name, [f"/liv/{camera}/reward"])]
+            rewards = messages(out / bag.name, f"/liv/{camera}/reward")
             names = ("step", "is_first", "value", "reward", "progress")
             assert [[row[n] for n in names] for row in mine] == [[getattr(m, n) for n in names] for m in rewards]
             assert {row["goal"] for row in mine} == {GOAL}
@@ -59,13 +56,13 @@ def test_the_rows_are_the_rewards(label, tmp_path, bundle, workers, monkeypatch)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bag0", "bag1", "out", "table.parquet"]
 
 
-def test_a_table_alone_and_one_that_exists(label, tmp_path, bundle, capsys):
+def test_a_table_alone_and_one_that_exists(write_table, tmp_path, bundle, capsys):
     parquet = pytest.importorskip("pyarrow.parquet")
     write_embeddings(tmp_path / "bag", bundle.identity, 5, bundle.dim)
-    path = label(tmp_path / "bag", "--goal", "sing a song")
+    path = write_table(tmp_path / "bag", "--goal", "sing a song")
     assert parquet.read_table(path).column("progress").null_count == 5  # unfamiliar: not calibrated
-    label(tmp_path / "bag", "--goal", GOAL, code=2)
+    write_table(tmp_path / "bag", "--goal", GOAL, code=2)
     assert "got a file that exists; try --overwrite" in capsys.readouterr().err
-    label(tmp_path / "bag", "--goal", GOAL, "--overwrite")
+    write_table(tmp_path / "bag", "--goal", GOAL, "--overwrite")
     assert parquet.read_table(path).column("progress").null_count == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bag", "table.parquet"]
