@@ -20,6 +20,7 @@ pytest.importorskip("torch")
 
 from liv_model.errors import ConfigError
 from liv_model.whole_file import replace_json, replace_text
+from training import checkpoint
 from training.results.compare import AGREES, DISAGREES, OPEN, estimate
 from training.results.work import Ledger
 from training.tasks import load_tasks
@@ -122,6 +123,20 @@ def test_a_folder_is_for_one_plan(tmp_path):
         command.keep_plan(replace(QUICK, scenes=2), tmp_path)
     with pytest.raises(ConfigError, match="1 or more"):
         command.main([str(tmp_path), "--workers", "0"])
+
+
+def test_pieces_of_other_networks_are_not_mixed_in(tmp_path):
+    plan, trained = replace(QUICK, bundle_plans=True), tmp_path / "results"
+    runs = [piece.makes for piece in pieces.networks(plan, trained) if piece.is_run]
+    assert {"liv-0", "infonce-0", "liv-2-0"} <= {run.name for run in runs}
+    for run in runs:
+        replace_text(run / checkpoint.BEST, f"weights of {run.name}")
+    folder = tmp_path / "uses"
+    command.keep_networks(plan, folder, trained)
+    command.keep_networks(plan, folder, trained)
+    replace_text(runs[0] / checkpoint.BEST, "trained anew")
+    with pytest.raises(ConfigError, match=r"pieces of these networks, got those of others .*--results"):
+        command.keep_networks(plan, folder, trained)
 
 
 def test_an_interval_knows_of_seeds_scenes_and_tasks():

@@ -6,19 +6,23 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from liv_model.bundle import Bundle, sha256
 from liv_model.errors import ConfigError
 from liv_model.whole_file import replace_text
-from training import kept_plan
+from training import checkpoint, kept_plan
 from training.results import command as results
 from training.results.command import WALL, Status
+from training.results.pieces import Piece
 from training.results.plan import ROOT
 from training.results.work import Ledger, work
 from training.uses.pieces import cut, networks
-from training.uses.plan import FULL, QUICK, Plan
+from training.uses.plan import BUNDLE, FULL, QUICK, Plan
 from training.writable import require_file, require_folder
 
+NETWORKS = "networks.json"
 _EPILOG = """examples:
   make uses                             about two hours of two cores; call it again after a stop, it goes on
   make uses QUICK=1                     every step in ten minutes; its figures mean nothing
@@ -52,10 +56,15 @@ def main(argv: list[str] | None = None) -> int:
 
 def _work(plan: Plan, folder: Path, trained: Path, workers: int) -> None:
     results.keep_plan(plan.results, trained)
-    for pieces, where in ((networks(plan, trained), trained), (cut(plan, folder, trained), folder)):
-        status = Status(where / WALL)
-        work(pieces, where, workers=workers, progress=status.show)
-        status.end()
+    _make(networks(plan, trained), trained, workers)
+    keep_networks(plan, folder, trained)
+    _make(cut(plan, folder, trained), folder, workers)
+
+
+def _make(pieces: Sequence[Piece], where: Path, workers: int) -> None:
+    status = Status(where / WALL)
+    work(pieces, where, workers=workers, progress=status.show)
+    status.end()
 
 
 def _require_done(plan: Plan, folder: Path, trained: Path) -> None:
@@ -87,6 +96,17 @@ def keep_plan(plan: Plan, folder: Path) -> None:
     remedy = "name another folder with USES=..., or delete this one"
     told = {"expected": "pieces of this plan", "got": "those of another one", "remedy": remedy}
     kept_plan.keep_plan(folder, plan.to_dict(), "folder of uses", **told)
+
+
+def keep_networks(plan: Plan, folder: Path, trained: Path) -> None:
+    """Write down which networks a folder's pieces are of; ConfigError if they were trained, or built, anew since."""
+    runs = [piece.makes for piece in networks(plan, trained) if piece.is_run]
+    identities = {run.name: sha256(run / checkpoint.BEST) for run in runs}
+    if plan.bundle_plans:
+        identities[BUNDLE] = Bundle.load(ROOT / BUNDLE).identity
+    told = {"expected": "pieces of these networks", "got": "those of others", "file": NETWORKS}
+    remedy = "name the --results that they are of, or another folder with USES=..., or delete this one"
+    kept_plan.keep_plan(folder, identities, "folder of uses", remedy=remedy, **told)
 
 
 def _parser() -> argparse.ArgumentParser:
