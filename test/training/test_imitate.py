@@ -11,10 +11,12 @@ import pytest
 pytest.importorskip("torch")
 
 from liv_model.errors import ConfigError, DataError
-from training.imitate import Eye, imitate, main, open_eye
-from training.imitate_demos import Demonstrations, demonstrate
+from training.imitate import Eye, follow, imitate, judge, main, open_eye
+from training.imitate_demos import REPEAT, STEPS, Demonstrations, demonstrate
 from training.imitate_policy import Policy, clone, inputs_of
+from training.live_scene import OBSERVED, UNSEEN, LiveScene
 from training.representation import open_representation
+from training.scene import scripted_policy
 
 
 def demonstrations(lengths, size=8, seed=0):
@@ -111,6 +113,42 @@ def test_wrong_words_are_refused_before_the_work(tmp_path):
         main(["--encoder", "state", "--tasks", "drawer-close", "--data", str(tmp_path / "file")])
     with pytest.raises(DataError, match="drawer-shut"):
         main(["--encoder", "state", "--tasks", "drawer-shut"])
+
+
+class Scripted:
+    """Acts on what a policy is given of the true state as the scripted policy would."""
+
+    def __init__(self, task, does=1.0):
+        self._policy, self._does, self.given = scripted_policy(task), does, []
+
+    def act(self, inputs):
+        self.given.append(inputs)
+        return self._does * self._policy.get_action(inputs[:OBSERVED].astype(float))
+
+
+@pytest.mark.simulation
+def test_a_policy_is_followed_until_the_task_is_done_and_no_longer_than_it_has_time():
+    goal = np.array([0, 1], np.float32)
+    with LiveScene("drawer-close", 100_000, UNSEEN) as scene:
+        policy = Scripted("drawer-close")
+        first = inputs_of(scene.observation.astype(np.float32), goal, scene.felt)
+        taken = follow(policy, Eye(), goal, scene)
+        assert scene.succeeded and taken == REPEAT * len(policy.given) < STEPS
+        assert np.array_equal(policy.given[0], first)
+    with LiveScene("drawer-close", 100_000, UNSEEN) as scene:
+        still = Scripted("drawer-close", does=0.0)
+        assert follow(still, Eye(), goal, scene) is None and len(still.given) == STEPS // REPEAT
+
+
+@pytest.mark.simulation
+def test_each_task_is_judged_by_its_own_goal_in_every_scene():
+    policy, scenes = Scripted("drawer-close"), [100_000, 100_001]
+    found = judge(Eye(), policy, np.eye(2, dtype=np.float32), ["drawer-close", "reach"], scenes)
+    assert list(found) == ["drawer-close", "reach"] and None not in found["drawer-close"]
+    assert found["reach"] == [None, None]  # a policy of another task
+    goals = [tuple(inputs[OBSERVED : OBSERVED + 2]) for inputs in policy.given]
+    decisions = sum(found["drawer-close"]) // REPEAT
+    assert goals == [(1, 0)] * decisions + [(0, 1)] * (len(goals) - decisions)
 
 
 @pytest.mark.simulation

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from liv_model.errors import ConfigError, DataError
+from training import plan_end
 from training.live_scene import LiveScene
 from training.plan import Control, Planned, main, plan_episode, read_rows
 from training.plan_cem import Cem, search, smooth
@@ -272,6 +273,21 @@ def test_an_end_is_shown_beside_the_success_that_it_is_judged_against(tmp_path):
     with LiveScene("drawer-close", 100_000, SIDE) as scene:
         assert np.array_equal(left, scene.picture())
     assert End.of("drawer-close", 100_000, Objective(), begun).value_of_success is None
+
+
+@pytest.mark.simulation
+def test_an_end_stands_alone_where_the_scripted_policy_fails(tmp_path, monkeypatch):
+    class Still:
+        def get_action(self, observation):
+            return np.zeros(4)
+
+    monkeypatch.setattr(plan_end, "scripted_policy", lambda task: Still())
+    with LiveScene("drawer-close", 100_000, 16) as scene:
+        begun = scene.save()
+    end = End.of("drawer-close", 100_000, Objective(), begun)
+    assert end.success is None and end.value_of_success is None and not end.reached.succeeded
+    write_picture(end, tmp_path / "end.png")
+    assert np.asarray(Image.open(tmp_path / "end.png")).shape == (SIDE + 18, SIDE, 3)
 
 
 @pytest.mark.slow
