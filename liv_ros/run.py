@@ -17,6 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from liv_model.errors import MISTAKE, ConfigError, LivError
+from liv_ros.dead_participants import bury_dead_participants
 
 _stop: Future | None = None  # of this process's node
 
@@ -100,6 +101,7 @@ def _stop_on_signal() -> Future:
 
 def init_rclpy(argv: list[str] | None = None) -> None:
     """``rclpy.init`` without its signal handlers; ConfigError for arguments that it does not take."""
+    bury_dead_participants()
     try:
         rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
     except Exception as error:  # what it raises has no public name

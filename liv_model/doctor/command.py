@@ -72,6 +72,7 @@ def _checks(bundle: str | None) -> Iterator[tuple[str, Callable[[], Finding | It
     yield "RMW", lambda: ros.check_middleware(tried)
     yield "Fast DDS profile", lambda: ros.check_profile(tried)
     yield "/dev/shm", lambda: ros.check_shared_memory(tried)
+    yield "senders", lambda: ros.check_senders(tried)
     yield "discovery", ros.check_discovery
     yield "cv_bridge", ros.check_cv_bridge
     yield "ros2 launch", ros.check_launch

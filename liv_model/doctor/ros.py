@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from liv_model.doctor.finding import FAIL, OK, WARN, Finding
+from liv_model.fast_dds_memory import PROCESSES, open_ports
 from liv_model.folders import shipped
 
 # As liv_ros.fast_dds has them, which cannot be imported where ROS is missing: Fast DDS 2 (to Jazzy), Fast DDS 3.
 PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 FAST_DDS_3 = ("kilted", "lyrical", "rolling")
-PROCESSES = 4  # that take a segment: camera, encoder_node, reward_node, and one that looks on
+PARTICIPANTS = 4  # that take a segment: camera, encoder_node, reward_node, and one that looks on
 _SEGMENT = 32 << 20  # of config/fastdds.xml
 _LARGEST_DOMAIN, _LAST_SAFE_DOMAIN = 232, 101  # beyond it, ports reach into those that Linux hands out
 _RANGES = ("SUBNET", "LOCALHOST", "OFF", "SYSTEM_DEFAULT")
@@ -140,16 +141,37 @@ def check_shared_memory(tried: RosProbe, environ: Mapping[str, str] = os.environ
     if "fastrtps" not in (rmw := middleware(tried, environ)):
         return Finding(folder, OK, f"not what {rmw} sends images by")
     segment = _profile_segment(environ)
-    needed = PROCESSES * segment
+    needed = PARTICIPANTS * segment
     try:
         stats = os.statvfs(folder)
     except OSError as error:
         return Finding(folder, WARN, str(error.strerror), "mount a tmpfs there: images go over the network without it")
     free, size = stats.f_bavail * stats.f_frsize, stats.f_blocks * stats.f_frsize
-    got = f"{_mb(free)} of {_mb(size)} free; {PROCESSES} processes take {_mb(needed)}"
+    got = f"{_mb(free)} of {_mb(size)} free; {PARTICIPANTS} processes take {_mb(needed)}"
     if free >= needed:
         return Finding(folder, OK, got)
-    return Finding(folder, WARN, got, "docker run --shm-size=1g, or --ipc=host; remove fastdds_* of dead processes")
+    return Finding(folder, WARN, got, "docker run --shm-size=1g, or --ipc=host; `fastdds shm clean` removes what dead processes left")
+
+
+def check_senders(tried: RosProbe, environ: Mapping[str, str] = os.environ, processes: Path = PROCESSES) -> Finding:
+    """Whether a process still sends into the shared memory of one that died, whose next self does not hear it."""
+    name = "senders"
+    if "fastrtps" not in (rmw := middleware(tried, environ)):
+        return Finding(name, OK, f"{rmw} has no ports of shared memory")
+    lost = {pid: ports for pid, known in open_ports(processes).items() if (ports := [p for p in known if known[p]])}
+    if not lost:
+        return Finding(name, OK, "none sends into the shared memory of a process that died")
+    told = "; ".join(f"process {pid} ({_command(processes, pid)}) into {', '.join(lost[pid])}" for pid in sorted(lost))
+    remedy = "if it is told again in ten seconds, start that process anew: who was started again does not hear it"
+    return Finding(name, WARN, f"shared memory of a process that died is sent into: {told}", remedy)
+
+
+def _command(processes: Path, pid: int) -> str:
+    try:
+        words = (processes / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return "has ended since"
+    return " ".join(words)[:60].strip()
 
 
 def check_cv_bridge() -> Finding:
