@@ -150,7 +150,12 @@ def check_shared_memory(tried: RosProbe, environ: Mapping[str, str] = os.environ
     got = f"{_mb(free)} of {_mb(size)} free; {PARTICIPANTS} processes take {_mb(needed)}"
     if free >= needed:
         return Finding(folder, OK, got)
-    return Finding(folder, WARN, got, "docker run --shm-size=1g, or --ipc=host; `fastdds shm clean` removes what dead processes left")
+    return Finding(
+        folder,
+        WARN,
+        got,
+        "docker run --shm-size=1g, or --ipc=host; `fastdds shm clean` removes what dead processes left",
+    )
 
 
 def check_senders(tried: RosProbe, environ: Mapping[str, str] = os.environ, processes: Path = PROCESSES) -> Finding:
