@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Fast DDS keeps in shared memory, and what a process that was killed leaves there.
 
-*Segments* hold the messages that a process sends: 34 MB each with ``config/fastdds.xml``. *Ports* lead to a process:
-files that their one reader has locked. Nobody removes the segments of the dead. The next process may make a port of the
-same number anew, while one that lives has the old one open and sends into it for ever, so that it is not heard
-(eProsima/Fast-DDS#4737, #5469; Fast DDS 2.14 and 3.6).
+*Segments* hold the messages that a process sends: 34 MB each with ``config/fastdds.xml``. A dead one's stay unless
+somebody alive has them open. *Ports* lead to a process: files that their one reader has locked. The next process may
+make a dead one's port anew, while one that lives has the old one open and sends into it, now and then for ever, so that
+the next process does not hear it (eProsima/Fast-DDS#4737, #5469; Fast DDS 2.14 and 3.6).
+
+Nothing is known of processes that cannot be looked into: another user's, another container's without ``--pid=host``.
 """
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 SHARED_MEMORY, PROCESSES = Path("/dev/shm"), Path("/proc")
@@ -25,52 +27,79 @@ _BEING_BORN_S = 10.0
 
 
 def open_ports(processes: Path = PROCESSES) -> dict[int, dict[str, bool]]:
-    """By process, the ports that it has open, and whether each is gone: its file was removed, or made anew, since.
-
-    Nothing of processes that cannot be looked into, such as another user's.
-    """
+    """By process, the ports that it has open, and whether each is gone: its file was removed, or made anew, since."""
     found: dict[int, dict[str, bool]] = {}
-    for maps in processes.glob("[0-9]*/maps"):
-        with suppress(OSError):  # it has ended, or is another user's
-            ports = _PORT.finditer(maps.read_text(errors="replace"))
-            found[int(maps.parent.name)] = {port[1]: bool(port["gone"]) for port in ports}
+    with suppress(OSError):
+        for entry in processes.iterdir():
+            with suppress(OSError, ValueError):  # it has ended, is another user's, or is no process
+                found[int(entry.name)] = _ports_in((entry / "maps").read_text(errors="replace"))
     return found
 
 
-def own_ports(process: int | str = "self") -> set[str]:
+def _ports_in(maps: str) -> dict[str, bool]:
+    found: dict[str, bool] = {}
+    for port in _PORT.finditer(maps):
+        found[port[1]] = found.get(port[1], False) or bool(port["gone"])
+    return found
+
+
+def locked_ports(process: int | str = "self") -> set[str]:
     """The ports whose lock a process has open."""
     found: set[str] = set()
-    for link in (PROCESSES / str(process) / "fd").iterdir():
-        with suppress(OSError):  # closed since
-            target = Path(os.readlink(link))
-            if target.name.endswith(LOCK) and _PORT.match(f"/{target.name.removesuffix(LOCK)}"):
-                found.add(target.name.removesuffix(LOCK))
+    with suppress(OSError):
+        for link in (PROCESSES / str(process) / "fd").iterdir():
+            with suppress(OSError):  # closed since
+                target = Path(os.readlink(link))
+                if target.name.endswith(LOCK) and _PORT.match(f"/{target.name.removesuffix(LOCK)}"):
+                    found.add(target.name.removesuffix(LOCK))
     return found
 
 
-def hold_dead_ports(shared_memory: Path = SHARED_MEMORY, processes: Path = PROCESSES) -> dict[str, int]:
-    """Lock the ports without a reader that a process has open; returns the descriptors of the locks, by port.
+@dataclass(frozen=True)
+class HeldPort:
+    """The lock of a port that is nobody's; Fast DDS passes over the port while it is held.
 
-    Fast DDS passes over a port whose lock is held. The lock is a shared one: others may hold it too.
+    Attributes:
+        port: its name.
+        lock: the file.
+        descriptor: of the file.
+        is_ours: whether the file was made for this.
     """
-    held = {lock.name.removesuffix(LOCK): descriptor for lock, descriptor in _lock_where_no_reader(shared_memory)}
-    if held:
-        sent_to = {port for ports in open_ports(processes).values() for port in ports}
-        for port in held.keys() - sent_to:
-            os.close(held.pop(port))
-    return held
+
+    port: str
+    lock: Path
+    descriptor: int
+    is_ours: bool
+
+    def release(self) -> None:
+        """Let others have the port."""
+        if self.is_ours:
+            self.lock.unlink(missing_ok=True)
+        fcntl.flock(self.descriptor, fcntl.LOCK_UN)  # a child of a fork has the descriptor too
+        os.close(self.descriptor)
 
 
-def _lock_where_no_reader(shared_memory: Path) -> Iterator[tuple[Path, int]]:
-    for lock in shared_memory.glob(f"fast*_port*{LOCK}"):
-        if (descriptor := _locked(lock, fcntl.LOCK_SH)) is not None:
-            yield lock, descriptor
+def hold_dead_ports(shared_memory: Path = SHARED_MEMORY, processes: Path = PROCESSES) -> list[HeldPort]:
+    """Hold the ports that a process has open and that have no reader. Others may hold them at the same time."""
+    gone: dict[str, bool] = {}
+    for ports in open_ports(processes).values():
+        for port, is_gone in ports.items():
+            gone[port] = gone.get(port, False) or is_gone
+    return [held for port in sorted(gone) if (held := _hold(shared_memory, port, gone[port]))]
 
 
-def _locked(lock: Path, kind: int) -> int | None:
-    """A descriptor that holds the lock; None where another one does, it is gone, or another user's."""
+def _hold(shared_memory: Path, port: str, is_gone: bool) -> HeldPort | None:
+    """A port without a lock was made by those who send, for whoever comes: it will do, unless it is gone."""
+    lock = shared_memory / f"{port}{LOCK}"
+    is_ours = is_gone and not lock.exists()
+    descriptor = _locked(lock, fcntl.LOCK_SH, os.O_CREAT if is_ours else 0)
+    return None if descriptor is None else HeldPort(port, lock, descriptor, is_ours)
+
+
+def _locked(lock: Path, kind: int, flags: int = 0) -> int | None:
+    """A descriptor that holds the lock; None where another one does, it is gone, or may not be opened."""
     try:
-        descriptor = os.open(lock, os.O_RDONLY)
+        descriptor = os.open(lock, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | flags, 0o666)
     except OSError:
         return None
     try:
@@ -81,24 +110,17 @@ def _locked(lock: Path, kind: int) -> int | None:
     return descriptor
 
 
-def remove_dead_segments(shared_memory: Path = SHARED_MEMORY) -> int:
-    """Remove the segments whose owner has died, as ``fastdds shm clean`` does; returns how many bytes that were.
-
-    Who has one open may read on in it.
-    """
-    removed = 0
+def remove_dead_segments(shared_memory: Path = SHARED_MEMORY) -> None:
+    """Remove the segments whose owner began some seconds ago and has died. Who has one open may read on in it."""
     for lock in shared_memory.glob(f"fast*{LOCK}"):
         segment = lock.with_name(lock.name.removesuffix(LOCK))
         with suppress(OSError):  # gone, or another user's
-            born_s = lock.stat().st_mtime
-            if not _SEGMENT.fullmatch(segment.name) or time.time() - born_s < _BEING_BORN_S:
+            if not _SEGMENT.fullmatch(segment.name) or time.time() - lock.stat().st_mtime < _BEING_BORN_S:
                 continue
             if (descriptor := _locked(lock, fcntl.LOCK_EX)) is None:
                 continue
             try:
-                removed += segment.stat().st_blocks * 512 if segment.exists() else 0
                 segment.unlink(missing_ok=True)
                 lock.unlink()
             finally:
                 os.close(descriptor)
-    return removed

@@ -10,33 +10,38 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from proofs.fault import Fault, Site
 
+ROW = "row.json"  # in the folder of the site
 WITHIN_S = 300.0
 _STOP_WITHIN_S = 30.0
 
 
-def prove_apart(fault: Fault, site: Site, wrapper: Sequence[str] = (), **environment: str) -> dict[str, Any]:
+def prove_apart(
+    fault: Fault, site: Site, wrapper: Sequence[str] = (), within_s: float = WITHIN_S, **environment: str
+) -> dict[str, Any]:
     """Have one fault happen in another process; returns its row.
 
     Args:
         fault: one that the command line knows.
         site: of the fault; the process's output goes to its ``output.txt``.
         wrapper: words before the command, which run it.
+        within_s: that it has to end in.
         environment: variables of the process.
     """
     begin_s, output = time.monotonic(), site.folder / "output.txt"
     site.folder.mkdir(parents=True, exist_ok=True)
     command = [*wrapper, sys.executable, "-X", "faulthandler", "-m", "proofs.faults", "--inside", fault.prove.__name__]
     command += ["--bundle", site.bundle, "--seconds", str(site.seconds), "--logs", str(site.folder)]
-    problem = run_to_end(command, output, WITHIN_S, {**os.environ, **environment})
+    problem = run_to_end(command, output, within_s, {**os.environ, **environment})
+    if not problem:
+        return json.loads((site.folder / ROW).read_text(encoding="utf-8"))
     lines = output.read_text(errors="replace").strip().splitlines()
-    if not problem and lines and lines[-1].startswith("{"):
-        return json.loads(lines[-1])
-    crash = f"{problem or 'no result'}, the last words: {lines[-1] if lines else 'none'} (see {output})"
+    crash = f"{problem}, the last words: {lines[-1] if lines else 'none'} (see {output})"
     row = {"fault": fault.name, "holds": fault.holds, "found": "", "crashes": [crash], "violations": []}
     return {**row, "judged": 0, "unjudged": 0, "seconds": round(time.monotonic() - begin_s), "passed": False}
 
@@ -56,17 +61,28 @@ def run_to_end(command: Sequence[str], output: Path, within_s: float, environmen
         return f"exit code {code}" if code else ""
     except subprocess.TimeoutExpired:
         children = _children(process.pid)
-        process.send_signal(signal.SIGABRT)
-        process.wait()
+        _end(process, signal.SIGABRT)
         for child in children:
-            os.kill(child, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
         return f"no end within {within_s:g} s"
     except KeyboardInterrupt:
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=_STOP_WITHIN_S)
+        _end(process, signal.SIGINT)
         raise
 
 
+def _end(process: subprocess.Popen, number: signal.Signals) -> None:
+    process.send_signal(number)
+    try:
+        process.wait(timeout=_STOP_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def _children(pid: int) -> list[int]:
-    found = [int(word) for file in Path(f"/proc/{pid}/task").glob("*/children") for word in file.read_text().split()]
+    found: list[int] = []
+    for thread in Path(f"/proc/{pid}/task").glob("*"):
+        with suppress(OSError):  # it has ended
+            found += map(int, (thread / "children").read_text().split())
     return [*found, *(deeper for child in found for deeper in _children(child))]

@@ -106,10 +106,12 @@ def _site(folder: Path, arguments: argparse.Namespace) -> Site:
 
 def _inside(arguments: argparse.Namespace) -> int:
     from liv_ros.demo import isolate
+    from proofs.apart import ROW
 
     isolate()  # before anything reads the environment that this sets
     [fault] = chosen(arguments.inside)
-    print(json.dumps(prove(fault, _site(arguments.logs, arguments))))
+    row = prove(fault, _site(arguments.logs, arguments))
+    (arguments.logs / ROW).write_text(json.dumps(row), encoding="utf-8")
     return 0
 
 

@@ -19,7 +19,7 @@ import yaml
 from liv_ros.srv import LoadBundle
 
 from liv_model.bundle import MANIFEST, Bundle, seal
-from proofs.apart import prove_apart
+from proofs.apart import WITHIN_S, prove_apart
 from proofs.fault import RATE_HZ, Fault, NotHereError, Site, firsts, require
 from proofs.graph import Graph
 
@@ -199,7 +199,7 @@ def full_shared_memory(site: Site, make: MakeGraph) -> str:
         raise NotHereError("/dev/shm", expected="the right to mount one", got="none", remedy="run it as root")
     wrapper = ["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh"]
     fault = next(fault for fault in FAULTS if fault.prove is full_shared_memory)
-    row = prove_apart(fault, replace(site, folder=site.folder / "apart"), wrapper, **{_INSIDE: "1"})
+    row = prove_apart(fault, replace(site, folder=site.folder / "apart"), wrapper, WITHIN_S / 2, **{_INSIDE: "1"})
     require(row["passed"], "with a full /dev/shm", "; ".join([*row["crashes"], *row["violations"]]))
     return f"{row['found']} ({row['judged']} judged)"
 

@@ -65,14 +65,16 @@ def _checks(bundle: str | None) -> Iterator[tuple[str, Callable[[], Finding | It
     yield "more packages", python.check_useful_packages
 
     from liv_model.doctor import ros
+    from liv_model.fast_dds_memory import open_ports
 
+    known = open_ports()
     tried = ros.probe()
     yield "ROS 2", lambda: ros.check_ros(tried)
     yield "liv_ros messages", lambda: ros.check_messages(tried)
     yield "RMW", lambda: ros.check_middleware(tried)
     yield "Fast DDS profile", lambda: ros.check_profile(tried)
     yield "/dev/shm", lambda: ros.check_shared_memory(tried)
-    yield "senders", lambda: ros.check_senders(tried)
+    yield "senders", lambda: ros.check_senders(tried, known)
     yield "discovery", ros.check_discovery
     yield "cv_bridge", ros.check_cv_bridge
     yield "ros2 launch", ros.check_launch

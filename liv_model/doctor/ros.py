@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from liv_model.doctor.finding import FAIL, OK, WARN, Finding
-from liv_model.fast_dds_memory import PROCESSES, open_ports
+from liv_model.fast_dds_memory import PROCESSES
 from liv_model.folders import shipped
 
 # As liv_ros.fast_dds has them, which cannot be imported where ROS is missing: Fast DDS 2 (to Jazzy), Fast DDS 3.
@@ -36,6 +36,11 @@ try:
     import rclpy
     tell("rclpy", rclpy.__file__)
     tell("rmw", rclpy.get_rmw_implementation_identifier())
+    try:  # so that this short life of a participant leaves the ports of others as they are
+        from liv_model.fast_dds_memory import hold_dead_ports
+        held = hold_dead_ports()
+    except ImportError:
+        pass
     rclpy.init(args=[])
     node = rclpy.create_node("liv_doctor")
     tell("node", "made")
@@ -154,26 +159,34 @@ def check_shared_memory(tried: RosProbe, environ: Mapping[str, str] = os.environ
         folder,
         WARN,
         got,
-        "docker run --shm-size=1g, or --ipc=host; `fastdds shm clean` removes what dead processes left",
+        "docker run --shm-size=1g, or --ipc=host --pid=host; our nodes remove what dead processes left",
     )
 
 
-def check_senders(tried: RosProbe, environ: Mapping[str, str] = os.environ, processes: Path = PROCESSES) -> Finding:
-    """Whether a process still sends into the shared memory of one that died, whose next self does not hear it."""
+def check_senders(
+    tried: RosProbe, known: Mapping[int, Mapping[str, bool]], environ: Mapping[str, str] = os.environ
+) -> Finding:
+    """Whether a process still sends into the shared memory of one that died, whose next self does not hear it.
+
+    Args:
+        tried: what came of trying ROS.
+        known: ``open_ports()``, from before that.
+        environ: of the user.
+    """
     name = "senders"
     if "fastrtps" not in (rmw := middleware(tried, environ)):
         return Finding(name, OK, f"{rmw} has no ports of shared memory")
-    lost = {pid: ports for pid, known in open_ports(processes).items() if (ports := [p for p in known if known[p]])}
+    lost = {pid: gone for pid, ports in known.items() if (gone := [port for port in ports if ports[port]])}
     if not lost:
-        return Finding(name, OK, "none sends into the shared memory of a process that died")
-    told = "; ".join(f"process {pid} ({_command(processes, pid)}) into {', '.join(lost[pid])}" for pid in sorted(lost))
+        return Finding(name, OK, f"none of {len(known)} processes sends into the shared memory of one that died")
+    told = "; ".join(f"process {pid} ({_command(pid)}) into {', '.join(lost[pid])}" for pid in sorted(lost))
     remedy = "if it is told again in ten seconds, start that process anew: who was started again does not hear it"
     return Finding(name, WARN, f"shared memory of a process that died is sent into: {told}", remedy)
 
 
-def _command(processes: Path, pid: int) -> str:
+def _command(pid: int) -> str:
     try:
-        words = (processes / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        words = (PROCESSES / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
         return "has ended since"
     return " ".join(words)[:60].strip()

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from liv_model.fast_dds_memory import hold_dead_ports, open_ports, own_ports, remove_dead_segments
+from liv_model.fast_dds_memory import hold_dead_ports, locked_ports, open_ports, remove_dead_segments
 
 
 def has_open(processes, number, *ports):
@@ -28,34 +28,54 @@ def is_locked(file):
 
 @pytest.fixture
 def ports(tmp_path):
-    """A /dev/shm of three ports: the first has a reader, nobody sends to the third."""
-    for number in (1, 2, 3):
-        (tmp_path / f"fastrtps_port{number}_el").touch()
-    has_open(tmp_path / "proc", 7, "/dev/shm/fastrtps_port1", "/dev/shm/fastrtps_port2")
+    """Port 1 has a reader, nobody sends into port 3, port 4 waits for its first reader, port 5 is of Fast DDS 3."""
+    names = ("fastrtps_port1", "fastrtps_port2", "fastrtps_port4", "fastdds_port5")
+    for name in (*names, "fastrtps_port3"):
+        (tmp_path / name).touch()
+        if name != "fastrtps_port4":
+            (tmp_path / f"{name}_el").touch()
+    has_open(tmp_path / "proc", 7, *(f"/dev/shm/{name}" for name in names))
+    (tmp_path / "proc" / "8").mkdir()  # has ended
+    (tmp_path / "proc" / "self").mkdir()
     with (tmp_path / "fastrtps_port1_el").open() as reader:
         fcntl.flock(reader, fcntl.LOCK_EX)
         yield tmp_path
 
 
-def test_ports_without_a_reader_that_somebody_sends_to_are_held(ports):
+def test_ports_without_a_reader_that_somebody_sends_into_are_held(ports):
     held = hold_dead_ports(ports, ports / "proc")
-    assert held.keys() == {"fastrtps_port2"}
+    assert {one.port for one in held} == {"fastrtps_port2", "fastdds_port5"}
     assert is_locked(ports / "fastrtps_port2_el") and not is_locked(ports / "fastrtps_port3_el")
-    assert hold_dead_ports(ports, ports / "proc").keys() == held.keys()  # by who starts at the same time too
+    others = hold_dead_ports(ports, ports / "proc")  # who starts at the same time
+    assert {one.port for one in others} == {one.port for one in held}
+    for one in (*held, *others):
+        one.release()
+    assert not is_locked(ports / "fastrtps_port2_el") and not (ports / "fastrtps_port4_el").exists()
 
 
-@pytest.mark.parametrize("mapped", ["/dev/shm/fastrtps_port2 (deleted)", "/dev/shm/fastdds_port20"])
-def test_a_port_that_was_made_anew_since_and_one_of_fast_dds_3(tmp_path, mapped):
-    name = mapped.split("/")[-1].split()[0]
-    (tmp_path / f"{name}_el").touch()
-    has_open(tmp_path / "proc", 7, mapped)
-    assert hold_dead_ports(tmp_path, tmp_path / "proc").keys() == {name}
+@pytest.mark.parametrize("made_anew", [True, False])
+def test_a_port_that_is_gone_is_held_whether_or_not_its_lock_is_there(tmp_path, made_anew):
+    lock = tmp_path / "fastrtps_port2_el"
+    if made_anew:
+        lock.touch()
+    has_open(tmp_path / "proc", 7, "/dev/shm/fastrtps_port2 (deleted)", "/dev/shm/fastrtps_port2")
+    assert open_ports(tmp_path / "proc") == {7: {"fastrtps_port2": True}}
+    [held] = hold_dead_ports(tmp_path, tmp_path / "proc")
+    assert is_locked(lock)
+    held.release()
+    assert lock.exists() == made_anew
 
 
 def test_a_longer_number_is_another_port(tmp_path):
     (tmp_path / "fastrtps_port2_el").touch()
     has_open(tmp_path / "proc", 7, "/dev/shm/fastrtps_port22")
-    assert hold_dead_ports(tmp_path, tmp_path / "proc") == {}
+    assert hold_dead_ports(tmp_path, tmp_path / "proc") == []
+
+
+def test_nothing_is_known_where_nothing_can_be_looked_into(tmp_path):
+    assert open_ports(tmp_path / "none") == {} and hold_dead_ports(tmp_path / "none", tmp_path / "none") == []
+    assert locked_ports(2**22 + 1) == set()
+    remove_dead_segments(tmp_path / "none")
 
 
 def test_what_this_process_has_open(tmp_path):
@@ -64,10 +84,10 @@ def test_what_this_process_has_open(tmp_path):
     lock.touch()
     with port.open("r+b") as file, mmap.mmap(file.fileno(), 0), lock.open():
         assert open_ports()[os.getpid()]["fastrtps_port5"] is False
-        assert "fastrtps_port5" in own_ports() and "fastrtps_port5" in own_ports(os.getpid())
+        assert "fastrtps_port5" in locked_ports() and "fastrtps_port5" in locked_ports(os.getpid())
         port.unlink()
         assert open_ports()[os.getpid()]["fastrtps_port5"] is True
-    assert "fastrtps_port5" not in open_ports()[os.getpid()] and "fastrtps_port5" not in own_ports()
+    assert "fastrtps_port5" not in open_ports()[os.getpid()] and "fastrtps_port5" not in locked_ports()
 
 
 def test_segments_of_the_dead_are_removed(tmp_path):
@@ -81,7 +101,6 @@ def test_segments_of_the_dead_are_removed(tmp_path):
             os.utime(tmp_path / f"{name}_el", (0, 0))
     with (tmp_path / f"{alive}_el").open() as owner:
         fcntl.flock(owner, fcntl.LOCK_EX)
-        assert remove_dead_segments(tmp_path) == 8192
-        assert remove_dead_segments(tmp_path) == 0
+        remove_dead_segments(tmp_path)
     left = {file.name for file in tmp_path.iterdir()}
     assert left == {*(alive, born, *others), *(f"{name}_el" for name in (alive, born, *others))}

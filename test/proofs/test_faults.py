@@ -61,8 +61,8 @@ def test_a_hang_is_ended_with_its_children_and_says_where_it_was(tmp_path):
     from proofs.apart import run_to_end
 
     output = tmp_path / "output.txt"
-    assert run_to_end([sys.executable, "-X", "faulthandler", "-c", HANGS], output, 2.0, dict(os.environ)) == (
-        "no end within 2 s"
+    assert run_to_end([sys.executable, "-X", "faulthandler", "-c", HANGS], output, 10.0, dict(os.environ)) == (
+        "no end within 10 s"
     )
     text = output.read_text()
     assert "in stuck" in text
