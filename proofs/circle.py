@@ -61,7 +61,8 @@ class Work:
 
     def _run(self, command: Command) -> dict[str, Any]:
         print(f"$ liv {shlex.join(command.words)}", file=sys.stderr, flush=True)
-        code = subprocess.run([sys.executable, "-m", "liv_model.cli", *command.words], cwd=ROOT, check=False).returncode
+        call = [sys.executable, "-m", "liv_model.cli", *command.words]
+        code = subprocess.run(call, cwd=ROOT, stdout=sys.stderr, check=False).returncode  # stdout is for the result
         if code and not (command.may_fail and code == 1):
             raise LivError(
                 f"liv {command.words[0]}", expected="to end well", got=f"exit code {code}", remedy="see above"
