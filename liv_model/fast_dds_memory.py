@@ -49,9 +49,9 @@ def locked_ports(process: int | str = "self") -> set[str]:
     with suppress(OSError):
         for link in (PROCESSES / str(process) / "fd").iterdir():
             with suppress(OSError):  # closed since
-                target = Path(os.readlink(link))
-                if target.name.endswith(LOCK) and _PORT.match(f"/{target.name.removesuffix(LOCK)}"):
-                    found.add(target.name.removesuffix(LOCK))
+                target = os.readlink(link)
+                if target.endswith(LOCK) and (port := _PORT.search(target.removesuffix(LOCK))):
+                    found.add(port[1])
     return found
 
 
@@ -81,11 +81,10 @@ class HeldPort:
 
 def hold_dead_ports(shared_memory: Path = SHARED_MEMORY, processes: Path = PROCESSES) -> list[HeldPort]:
     """Hold the ports that a process has open and that have no reader. Others may hold them at the same time."""
-    gone: dict[str, bool] = {}
-    for ports in open_ports(processes).values():
-        for port, is_gone in ports.items():
-            gone[port] = gone.get(port, False) or is_gone
-    return [held for port in sorted(gone) if (held := _hold(shared_memory, port, gone[port]))]
+    known = open_ports(processes).values()
+    gone = {port for ports in known for port in ports if ports[port]}
+    sent_into = sorted({port for ports in known for port in ports})
+    return [held for port in sent_into if (held := _hold(shared_memory, port, port in gone))]
 
 
 def _hold(shared_memory: Path, port: str, is_gone: bool) -> HeldPort | None:

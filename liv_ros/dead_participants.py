@@ -11,9 +11,8 @@ import threading
 import time
 from contextlib import suppress
 
-import rclpy
-
 from liv_model.fast_dds_memory import HeldPort, hold_dead_ports, locked_ports, remove_dead_segments
+from liv_ros import fast_dds
 
 _AT_MOST_S, _LOOK_EVERY_S = 10.0, 0.02
 _ALL_S = 0.5  # from the first of a process's ports to the last, at most
@@ -21,7 +20,7 @@ _ALL_S = 0.5  # from the first of a process's ports to the last, at most
 
 def bury_dead_participants() -> None:
     """Remove the segments of the dead, and hold their ports until this process has its own; before its first node."""
-    if "fastrtps" not in rclpy.get_rmw_implementation_identifier():
+    if not fast_dds.is_in_use():
         return
     with suppress(OSError):  # a node starts without it, too
         remove_dead_segments()

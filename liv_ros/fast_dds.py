@@ -19,9 +19,14 @@ def use_profile() -> None:
         os.environ.setdefault(variable, str(shipped("config/fastdds.xml")))
 
 
+def is_in_use() -> bool:
+    """Whether messages travel by Fast DDS."""
+    return "fastrtps" in rclpy.get_rmw_implementation_identifier()
+
+
 def profile_hint() -> str:
     """What to do about lost frames, where Fast DDS runs without a profile; else ""."""
-    if "fastrtps" not in rclpy.get_rmw_implementation_identifier() or os.environ.get(PROFILE_VARIABLES[0]):
+    if not is_in_use() or os.environ.get(PROFILE_VARIABLES[0]):
         return ""
     return (
         f"; Fast DDS out of the box drops large best-effort messages: export {PROFILE_VARIABLES[0]}="

@@ -77,10 +77,14 @@ class NodeProcess:
 
     def stop(self) -> int:
         """Interrupt the process, wait for it, and return its exit code; kill it if it does not listen."""
-        if self.is_running:
-            self._process.send_signal(signal.SIGINT)
-        try:
-            return self._process.wait(timeout=_STOP_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            return self._process.returncode
+        return end(self._process, signal.SIGINT, _STOP_WITHIN_S)
+
+
+def end(process: subprocess.Popen, number: signal.Signals, within_s: float) -> int:
+    """Send a signal to a process, wait for its end and return its exit code; kill it if it does not end in time."""
+    process.send_signal(number)
+    try:
+        return process.wait(timeout=within_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from liv_ros.node_process import end
 from proofs.fault import Fault, Site
 
 ROW = "row.json"  # in the folder of the site
@@ -42,8 +43,8 @@ def prove_apart(
         return json.loads((site.folder / ROW).read_text(encoding="utf-8"))
     lines = output.read_text(errors="replace").strip().splitlines()
     crash = f"{problem}, the last words: {lines[-1] if lines else 'none'} (see {output})"
-    row = {"fault": fault.name, "holds": fault.holds, "found": "", "crashes": [crash], "violations": []}
-    return {**row, "judged": 0, "unjudged": 0, "seconds": round(time.monotonic() - begin_s), "passed": False}
+    counted = {"judged": 0, "unjudged": 0, "seconds": round(time.monotonic() - begin_s)}
+    return {**fault.row, "crashes": [crash], **counted, "passed": False}
 
 
 def run_to_end(command: Sequence[str], output: Path, within_s: float, environment: dict[str, str]) -> str:
@@ -61,23 +62,14 @@ def run_to_end(command: Sequence[str], output: Path, within_s: float, environmen
         return f"exit code {code}" if code else ""
     except subprocess.TimeoutExpired:
         children = _children(process.pid)
-        _end(process, signal.SIGABRT)
+        end(process, signal.SIGABRT, _STOP_WITHIN_S)
         for child in children:
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
         return f"no end within {within_s:g} s"
     except KeyboardInterrupt:
-        _end(process, signal.SIGINT)
+        end(process, signal.SIGINT, _STOP_WITHIN_S)
         raise
-
-
-def _end(process: subprocess.Popen, number: signal.Signals) -> None:
-    process.send_signal(number)
-    try:
-        process.wait(timeout=_STOP_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _children(pid: int) -> list[int]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from liv_ros.msg import Reward
 
@@ -52,6 +53,11 @@ class Fault:
     name: str
     holds: str
     prove: Callable[[Site, Callable[..., Graph]], str]
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """Of the table, with nothing found yet."""
+        return {"fault": self.name, "holds": self.holds, "found": "", "crashes": [], "violations": []}
 
 
 def require(holds: object, what: str, got: object) -> None:

@@ -63,12 +63,12 @@ def prove(fault: Fault, site: Site) -> dict[str, Any]:
         return graphs[-1]
 
     begin_s = time.monotonic()
-    row: dict[str, Any] = {"fault": fault.name, "holds": fault.holds, "found": "", "crashes": []}
+    row = fault.row
     try:
         site.folder.mkdir(parents=True, exist_ok=True)
         row["found"] = fault.prove(site, make)
     except NotHereError as error:
-        return {**row, "passed": None, "why": str(error), "violations": []}
+        return {**row, "passed": None, "why": str(error)}
     except LivError as error:
         row["crashes"].append(str(error))
     row["crashes"] += _tracebacks(site.folder)

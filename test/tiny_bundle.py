@@ -12,6 +12,11 @@ TEXTS = ("open the drawer", "close the drawer", "open the door", "press the butt
 SIZE, DIM, LENGTH = 16, 8, 8
 
 
+def pictures(count, seed=0):
+    """Noise as the bundle takes it: uint8 (count, 16, 16, 3)."""
+    return np.random.default_rng(seed).integers(0, 256, (count, SIZE, SIZE, 3), np.uint8)
+
+
 def _tokenizer():
     words = sorted({word for text in TEXTS for word in text.split()})
     vocabulary = {"<pad>": 0, "<unk>": 1, **{word: index + 2 for index, word in enumerate(words)}}

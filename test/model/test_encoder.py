@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
+from tiny_bundle import pictures
 
 from liv_model.backends.openvino import graph_size
 from liv_model.encoder import open_encoder
@@ -10,10 +11,6 @@ from liv_model.errors import BackendError, GoalError, ImageError
 @pytest.fixture(scope="module")
 def encoder(bundle):
     return open_encoder(bundle)
-
-
-def pictures(count, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, (count, 16, 16, 3), np.uint8)
 
 
 def test_rows_are_unit_vectors_whatever_the_batch(encoder, bundle):

@@ -6,7 +6,8 @@ import gc
 import numpy as np
 import pytest
 from model.fake_tensorrt import fake_engine
-from model.tensorrt_engines import open_rtx, pictures
+from model.tensorrt_engines import open_rtx
+from tiny_bundle import pictures
 
 from liv_model.backends import tensorrt_library
 from liv_model.backends.tensorrt import TensorRtEncoder

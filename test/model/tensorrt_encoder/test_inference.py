@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from model.fake_cuda import FakeCuda
-from model.tensorrt_engines import open_rtx, pictures
-from tiny_bundle import TEXTS
+from model.tensorrt_engines import open_rtx
+from tiny_bundle import TEXTS, pictures
 
 from liv_model.backends import tensorrt_tower
 from liv_model.backends.tensorrt import TensorRtEncoder

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from model.fake_cuda import FakeCuda
 from model.fake_tensorrt import SCRATCH, FakeTensorRt, fake_engine
-from model.tensorrt_engines import pictures
-from tiny_bundle import TEXTS, make_bundle
+from tiny_bundle import TEXTS, make_bundle, pictures
 
 from liv_model.backends.tensorrt import TensorRtEncoder
 from liv_model.errors import BackendError, DeviceMemoryError
