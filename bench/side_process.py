@@ -77,15 +77,12 @@ class SideProcess:
         return self._ask({"calls": calls})
 
     def close(self) -> None:
-        """End the process."""
-        if self._process.stdin:
-            self._process.stdin.close()
+        """End the process; one that does not end in ten seconds once its input has is killed."""
         try:
-            self._process.wait(timeout=10)
+            self._process.communicate(timeout=10)  # closes its input, also where it died with a question in it
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
+            self._process.communicate()
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         try:
