@@ -7,6 +7,7 @@ import ctypes.util
 import importlib.util
 import logging
 import os
+import signal
 from collections.abc import Callable
 from functools import cache
 
@@ -63,6 +64,13 @@ LACKS: dict[str, Callable[[], str | None]] = {
     "open_clip": cache(lambda: _lacks_module("open_clip")),
     "checkpoint": cache(_lacks_checkpoint),
 }
+
+
+def pytest_configure() -> None:
+    """Ctrl-C means what it means in a terminal: tests that were started in the background (``make test &`` in a script)
+    ignored it, and so would the commands that they start and interrupt.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
