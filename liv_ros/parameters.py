@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -34,10 +34,10 @@ def parameter(
         default: used where none is given; its type is the parameter's type.
         description: what it does, with its unit.
         least: smallest value allowed.
-        most: largest value allowed.
+        most: largest value allowed; beside ``least`` alone.
         choices: the texts allowed; empty = any.
-        on_change: called with each new value that is given while the node runs; rclpy has refused those of another
-            type or out of range.
+        on_change: called with each new value that is given while the node runs; those of another type or out of range
+            have been refused.
 
     Raises:
         ConfigError: the value given is of another type or out of range.
@@ -50,7 +50,11 @@ def parameter(
             descriptor.integer_range = [IntegerRange(from_value=int(least), to_value=int(most))]
         else:
             descriptor.floating_point_range = [FloatingPointRange(from_value=float(least), to_value=float(most))]
-    expected = f"{least}..{most}" if least is not None else f"{type(default).__name__}"
+    expected = _expected(default, least, most, choices)
+    if choices:
+        _check(node, name, expected, lambda value: value in choices)
+    elif least is not None and most is None:  # a range of rclpy's has two ends
+        _check(node, name, expected, lambda value: value >= least)
     try:
         value = node.declare_parameter(name, default, descriptor).value
     except (InvalidParameterTypeException, InvalidParameterValueException) as error:
@@ -58,11 +62,30 @@ def parameter(
         raise ConfigError(
             f"parameter {name}", expected=expected, got=repr(given.value) if given else error, remedy=description
         ) from error
-    if choices and value not in choices:
-        raise ConfigError(f"parameter {name}", expected=" | ".join(choices), got=repr(value))
     if on_change is not None:
         _tell(node, name, on_change)
     return value
+
+
+def _expected(default: Any, least: float | None, most: float | None, choices: tuple[str, ...]) -> str:
+    if choices:
+        return " | ".join(choices)
+    if least is None:
+        return type(default).__name__
+    return f"{least} or more" if most is None else f"{least}..{most}"
+
+
+def _check(node: Node, name: str, expected: str, is_allowed: Callable[[Any], bool]) -> None:
+    """Have rclpy refuse other values, of the declaration and while the node runs."""
+
+    def check(parameters: list[Parameter]) -> SetParametersResult:
+        for new in parameters:
+            if new.name == name and not is_allowed(new.value):
+                error = ConfigError(f"parameter {name}", expected=expected, got=repr(new.value))
+                return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(check)
 
 
 def _tell(node: Node, name: str, on_change: Callable[[Any], None]) -> None:
