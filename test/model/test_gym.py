@@ -67,7 +67,7 @@ def embedding(model, picture):
 @pytest.mark.filterwarnings("ignore:.*not initialised using a spec")
 @pytest.mark.filterwarnings("ignore:.*doesn't have an environment spec")
 def test_gymnasiums_own_checker_finds_nothing(model, replace):
-    check_env(LivReward(Bars(), model, TEXT, replace=replace))
+    check_env(LivReward(Bars(), model, TEXT, replace=replace, observe=replace))
 
 
 def test_info_holds_what_the_model_sees_and_rewards_sum_to_the_rise_of_the_value(model):
@@ -178,6 +178,49 @@ def test_a_masked_reset_begins_only_what_it_names(model):
     assert after["liv_reward"][0] == pytest.approx(after["liv_value"][0] - infos["liv_value"][0])
 
 
+def test_an_episode_that_begins_within_an_autoreset_has_an_origin_of_its_own(model):
+    env = LivReward(gymnasium.wrappers.Autoreset(Bars()), model, TEXT)
+    env.reset(seed=0)
+    for _ in range(LENGTH):
+        _, _, _, truncated, end = env.step(np.ones(4, np.float32))
+    _, _, _, _, first = env.step(np.ones(4, np.float32))
+    assert truncated and first["liv_value"] != end["liv_value"] and first["liv_reward"] == 0
+    _, _, _, _, second = env.step(np.ones(4, np.float32))
+    assert second["liv_reward"] == pytest.approx(second["liv_value"] - first["liv_value"], abs=1e-9)
+
+
+def test_the_embedding_can_be_observed_beside_what_the_environment_shows(model):
+    env = LivReward(Bars(), model, TEXT, observe=True)
+    for observation, info in (env.reset(seed=0), env.step(np.ones(4, np.float32))[::4]):
+        assert env.observation_space.contains(observation)
+        assert np.array_equal(observation["liv_embedding"], info["liv_embedding"])
+    flat = gymnasium.wrappers.FlattenObservation(env)
+    assert flat.reset(seed=0)[0].shape == (4 + model.bundle.dim,)
+    vector = LivVectorReward(SyncVectorEnv(make(2)), model, TEXT, observe=True)
+    for observations, infos in (vector.reset(seed=0), vector.step(np.ones((2, 4), np.float32))[::4]):
+        assert vector.observation_space.contains(observations)
+        assert np.array_equal(observations["liv_embedding"], infos["liv_embedding"])
+
+
+def test_a_refused_goal_leaves_the_one_before(model):
+    env = LivReward(Bars(), model, TEXT)
+    vector = LivVectorReward(SyncVectorEnv(make(2)), model, TEXT)
+    _, before = env.reset(seed=0)
+    with pytest.raises(GoalError):
+        env.set_goal("")
+    with pytest.raises(GoalError):
+        vector.set_goal([OTHER, ""])
+    assert env.reset(seed=0)[1]["liv_value"] == before["liv_value"]
+    assert vector.reset(seed=[0, 0])[1]["liv_value"] == pytest.approx([before["liv_value"]] * 2, abs=1e-5)
+
+
+def test_a_warning_names_the_line_that_gave_the_goal(model):
+    for give in (lambda goal: LivReward(Bars(), model, goal), LivReward(Bars(), model, TEXT).set_goal):
+        with pytest.warns(UserWarning, match="unfamiliar") as caught:
+            give("press drawer door")
+        assert caught[0].filename == __file__
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_an_action_that_is_no_number_is_refused_before_the_environment_sees_it(model, value):
     env = LivReward(Bars(), model, TEXT)
@@ -191,6 +234,10 @@ def test_an_action_that_is_no_number_is_refused_before_the_environment_sees_it(m
         vector.step(np.stack([bad, bad]))
     with pytest.raises(ActionError, match="finite"):
         env.step({"arm": (np.zeros(2), bad)})
+    for odd in ([0.1, None, 0, 0], np.array([0.1, np.nan, 0, 0], object), [[0.1, value], [0.2]]):
+        with pytest.raises(ActionError, match="finite"):
+            env.step(odd)
+    env.step(np.array([0.1, 0, 0, 0], object))
 
 
 def test_an_environment_without_pictures_is_refused(model):
@@ -207,6 +254,7 @@ def test_a_goal_of_another_shape_is_refused(model):
         env.reset()
     half = LivReward(Bars(), model, np.zeros((HEIGHT // 2, WIDTH // 2, 3), np.uint8))
     half.reset()
+    half.set_goal(np.zeros((HEIGHT // 3, WIDTH // 3, 3), np.uint8))  # 10 x 8: a pixel off, as scaling leaves it
     with pytest.raises(ImageError, match="goal picture"):
         half.set_goal(np.zeros((WIDTH, HEIGHT, 3), np.uint8))
     with pytest.raises(ImageError, match="goal picture"):
@@ -235,6 +283,30 @@ def test_pictures_that_change_their_size_are_refused(model):
 def test_the_end_of_an_episode_must_be_seen(model):
     with pytest.raises(ConfigError, match="SAME_STEP"):
         LivVectorReward(SyncVectorEnv(make(2), autoreset_mode=AutoresetMode.SAME_STEP), model, TEXT)
+
+
+@pytest.mark.parametrize(("own", "told"), [("SAME_STEP", "NEXT_STEP"), ("NEXT_STEP", "SAME_STEP")])
+def test_what_an_environment_says_itself_counts_more_than_shared_metadata(model, own, told):
+    """Gymnasium 1.1 lets the environment that was made last write into the metadata of all."""
+    env = SyncVectorEnv(make(2), autoreset_mode=AutoresetMode[own])
+    env.metadata = {**env.metadata, "autoreset_mode": AutoresetMode[told]}
+    if own == "SAME_STEP":
+        with pytest.raises(ConfigError, match="SAME_STEP"):
+            LivVectorReward(env, model, TEXT)
+    else:
+        LivVectorReward(env, model, TEXT)
+
+
+def test_an_environment_that_does_not_say_when_it_begins_anew_warns(model):
+    env = SyncVectorEnv(make(2))
+    env.metadata, env.autoreset_mode = {}, None
+    with pytest.warns(UserWarning, match="autoreset_mode"):
+        LivVectorReward(env, model, TEXT)
+
+
+def test_a_model_that_is_not_loaded_is_refused(model):
+    with pytest.raises(ConfigError, match=r"loaded model.*str.*gym\.load"):
+        LivReward(Bars(), "models/metaworld", TEXT)
 
 
 def test_without_gymnasium_it_says_what_is_missing():
