@@ -32,15 +32,17 @@ _PROBE = """
 def tell(stage, what):
     print(stage, what, flush=True)
 
+held = []
 try:
     import rclpy
     tell("rclpy", rclpy.__file__)
     tell("rmw", rclpy.get_rmw_implementation_identifier())
-    try:  # so that this short life of a participant leaves the ports of others as they are
-        from liv_model.fast_dds_memory import hold_dead_ports
-        held = hold_dead_ports()
-    except ImportError:
-        pass
+    if "fastrtps" in rclpy.get_rmw_implementation_identifier():
+        try:  # so that this short life of a participant leaves the ports of others as they are
+            from liv_model.fast_dds_memory import hold_dead_ports
+            held = hold_dead_ports()
+        except ImportError:
+            pass
     rclpy.init(args=[])
     node = rclpy.create_node("liv_doctor")
     tell("node", "made")
@@ -53,6 +55,9 @@ try:
 except BaseException as error:
     tell("error", " ".join(f"{type(error).__name__}: {error}".split())[:200])
     raise SystemExit(1)
+finally:
+    for one in held:
+        one.release()
 """
 
 
@@ -121,7 +126,7 @@ def check_middleware(tried: RosProbe, environ: Mapping[str, str] = os.environ) -
 def check_profile(tried: RosProbe, environ: Mapping[str, str] = os.environ) -> Finding:
     """Whether Fast DDS has room for images: without a profile it drops best-effort ones in silence."""
     name, variable = "Fast DDS profile", profile_variable(environ)
-    if "fastrtps" not in (rmw := middleware(tried, environ)):
+    if rmw := _without_fast_dds(tried, environ):
         return Finding(name, OK, f"not used by {rmw}")
     file = environ.get(variable)
     if not file:
@@ -143,7 +148,7 @@ def check_profile(tried: RosProbe, environ: Mapping[str, str] = os.environ) -> F
 
 def check_shared_memory(tried: RosProbe, environ: Mapping[str, str] = os.environ, folder: str = "/dev/shm") -> Finding:
     """Whether /dev/shm holds a segment of each process: a container's default of 64 MB does not."""
-    if "fastrtps" not in (rmw := middleware(tried, environ)):
+    if rmw := _without_fast_dds(tried, environ):
         return Finding(folder, OK, f"not what {rmw} sends images by")
     segment = _profile_segment(environ)
     needed = PARTICIPANTS * segment
@@ -174,7 +179,7 @@ def check_senders(
         environ: of the user.
     """
     name = "senders"
-    if "fastrtps" not in (rmw := middleware(tried, environ)):
+    if rmw := _without_fast_dds(tried, environ):
         return Finding(name, OK, f"{rmw} has no ports of shared memory")
     lost = {pid: gone for pid, ports in known.items() if (gone := [port for port in ports if ports[port]])}
     if not lost:
@@ -234,6 +239,12 @@ def profile_variable(environ: Mapping[str, str]) -> str:
 def middleware(tried: RosProbe, environ: Mapping[str, str]) -> str:
     """The RMW implementation that was loaded, or would be."""
     return tried.reached.get("rmw") or environ.get("RMW_IMPLEMENTATION") or "rmw_fastrtps_cpp"
+
+
+def _without_fast_dds(tried: RosProbe, environ: Mapping[str, str]) -> str:
+    """The RMW implementation if it is one without Fast DDS, else ""."""
+    name = middleware(tried, environ)
+    return "" if "fastrtps" in name else name
 
 
 def segment_bytes(profile: Path) -> int | None:

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each of the doctor's checks, given a machine that is well and one that is not."""
 
+import fcntl
 import json
+import mmap
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +18,7 @@ from liv_model.doctor.finding import FAIL, OK, WARN, Finding
 from liv_model.encoder import open_encoder
 from liv_model.engines.engine import EngineSpec
 from liv_model.errors import GateError
+from liv_model.fast_dds_memory import SHARED_MEMORY
 from liv_model.folders import shipped
 from liv_model.nvidia import Gpu, Nvidia
 
@@ -155,17 +159,29 @@ def test_a_real_ros_is_probed_and_named_as_our_nodes_name_it():
     assert ros.PROFILE_VARIABLES == PROFILE_VARIABLES
 
 
+@pytest.mark.ros
+def test_the_probe_leaves_no_lock_of_a_port_behind():
+    port = SHARED_MEMORY / f"fastrtps_port{10**6 + os.getpid()}"  # beyond those that there are
+    lock = port.with_name(f"{port.name}_el")
+    port.write_bytes(bytes(4096))
+    with port.open("r+b") as file, mmap.mmap(file.fileno(), 0):
+        port.unlink()  # this process now sends to the dead
+        assert ros.probe().error == ""
+        with suppress(FileNotFoundError), lock.open() as left, pytest.raises(BlockingIOError):
+            fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)  # others that start now may hold it
+
+
 @pytest.mark.parametrize(
     ("script", "error", "stage"),
     [
         ("print('rclpy here', flush=True)\nimport os; os.abort()", "it ended by signal 6", "rclpy"),
         ("print('error ImportError: numpy ABI'); raise SystemExit(1)", "ImportError: numpy ABI", None),
-        ("import time; print('rclpy here', flush=True); time.sleep(60)", "no answer within 2 s", "rclpy"),
+        ("import time; print('rclpy here', flush=True); time.sleep(60)", "no answer within 10 s", "rclpy"),
     ],
 )
 def test_a_ros_that_crashes_is_a_finding(monkeypatch, script, error, stage):
     monkeypatch.setattr(ros, "_PROBE", script)
-    tried = ros.probe(within_s=2.0 if "sleep" in script else 30.0)
+    tried = ros.probe(within_s=10.0 if "sleep" in script else 30.0)
     assert tried.error == error
     assert list(tried.reached) == ([stage] if stage else [])
 

@@ -4,15 +4,40 @@
 import fcntl
 import mmap
 import os
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
+from child_process import child
 
-from liv_model.fast_dds_memory import hold_dead_ports, locked_ports, open_ports, remove_dead_segments
+from liv_model.fast_dds_memory import SHARED_MEMORY, hold_dead_ports, locked_ports, open_ports, remove_dead_segments
+
+GONE = ("/dev/shm/fastrtps_port2 (deleted)", "/dev/shm/fastrtps_port2")  # as who opened it again has it
+HOLD = """
+import sys
+from pathlib import Path
+from liv_model.fast_dds_memory import hold_dead_ports
+folder = Path(sys.argv[1])
+[held] = hold_dead_ports(folder, folder / "proc")
+print("held", flush=True)
+sys.stdin.readline()
+held.release()
+"""
 
 
-def has_open(processes, number, *ports):
+def device_of(folder):
+    """As /proc tells it."""
+    number = folder.stat().st_dev
+    return f"{os.major(number):02x}:{os.minor(number):02x}"
+
+
+def has_open(processes, number, *ports, device=None):
     """A process of /proc, with these ports mapped."""
-    lines = [f"7f0000000000-7f000000d000 rw-s 00000000 00:1b 17 {port}" for port in ports]
+    device = device or device_of(processes.parent)
+    lines = [f"7f0000000000-7f000000d000 rw-s 00000000 {device} 17 {port}" for port in ports]
     (processes / str(number)).mkdir(parents=True)
     (processes / str(number) / "maps").write_text("\n".join(["5580-5581 r-xp 00000000 00:00 3 /usr/bin/x", *lines]))
 
@@ -58,12 +83,76 @@ def test_a_port_that_is_gone_is_held_whether_or_not_its_lock_is_there(tmp_path, 
     lock = tmp_path / "fastrtps_port2_el"
     if made_anew:
         lock.touch()
-    has_open(tmp_path / "proc", 7, "/dev/shm/fastrtps_port2 (deleted)", "/dev/shm/fastrtps_port2")
-    assert open_ports(tmp_path / "proc") == {7: {"fastrtps_port2": True}}
+    has_open(tmp_path / "proc", 7, *GONE)
+    assert open_ports(tmp_path / "proc", tmp_path) == {7: {"fastrtps_port2": True}}
     [held] = hold_dead_ports(tmp_path, tmp_path / "proc")
     assert is_locked(lock)
     held.release()
     assert lock.exists() == made_anew
+
+
+def start_holding(folder):
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    return child(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+
+
+@pytest.mark.parametrize("other_is_first", [True, False])
+def test_of_two_processes_that_hold_a_port_the_last_removes_the_lock(tmp_path, other_is_first):
+    lock = tmp_path / "fastrtps_port2_el"
+    has_open(tmp_path / "proc", 7, *GONE)
+
+    def release_other():
+        other.communicate("release\n", timeout=60)
+
+    with start_holding(tmp_path) as other:  # it makes the lock
+        assert other.stdout.readline() == "held\n"
+        [held] = hold_dead_ports(tmp_path, tmp_path / "proc")
+        first, second = (release_other, held.release) if other_is_first else (held.release, release_other)
+        first()
+        assert is_locked(lock)
+        second()
+        assert not lock.exists()
+
+
+def test_the_lock_of_a_holder_that_was_killed_is_removed_by_the_next(tmp_path):
+    lock = tmp_path / "fastrtps_port2_el"
+    has_open(tmp_path / "proc", 7, *GONE)
+    with start_holding(tmp_path) as other:
+        assert other.stdout.readline() == "held\n"
+        other.kill()
+    assert lock.exists() and not is_locked(lock)
+    [held] = hold_dead_ports(tmp_path, tmp_path / "proc")
+    assert is_locked(lock)
+    held.release()
+    assert not lock.exists()
+
+
+def test_whoever_holds_a_port_and_in_whatever_order_they_let_go_it_is_held_till_the_last(tmp_path):
+    lock = tmp_path / "fastrtps_port2_el"
+    has_open(tmp_path / "proc", 7, *GONE)
+    draw, held = random.Random(0), []
+    for _ in range(200):
+        if not held or draw.random() < 0.5:
+            held += hold_dead_ports(tmp_path, tmp_path / "proc")
+        else:
+            held.pop(draw.randrange(len(held))).release()
+        assert lock.exists() == bool(held) and (not held or is_locked(lock))
+
+
+def test_the_lock_of_the_next_reader_is_not_taken_for_the_one_that_was_made_to_hold(tmp_path):
+    lock = tmp_path / "fastrtps_port2_el"
+    has_open(tmp_path / "proc", 7, *GONE)
+    [held] = hold_dead_ports(tmp_path, tmp_path / "proc")
+    lock.unlink()  # as `fastdds shm clean` does
+    lock.touch()
+    held.release()
+    assert lock.exists()
+
+
+def test_ports_of_another_mount_are_not_ours(tmp_path):
+    has_open(tmp_path / "proc", 7, *GONE, device="00:fffff")
+    assert open_ports(tmp_path / "proc", tmp_path) == {7: {}}
+    assert hold_dead_ports(tmp_path, tmp_path / "proc") == []
 
 
 def test_a_longer_number_is_another_port(tmp_path):
@@ -73,13 +162,21 @@ def test_a_longer_number_is_another_port(tmp_path):
 
 
 def test_nothing_is_known_where_nothing_can_be_looked_into(tmp_path):
-    assert open_ports(tmp_path / "none") == {} and hold_dead_ports(tmp_path / "none", tmp_path / "none") == []
+    assert open_ports(tmp_path / "none") == open_ports(shared_memory=tmp_path / "none") == {}
+    assert hold_dead_ports(tmp_path / "none", tmp_path / "none") == []
     assert locked_ports(2**22 + 1) == set()
     remove_dead_segments(tmp_path / "none")
 
 
-def test_what_this_process_has_open(tmp_path):
-    port, lock = tmp_path / "fastrtps_port5", tmp_path / "fastrtps_port5_el"
+@pytest.fixture
+def memory():
+    """A folder in shared memory."""
+    with tempfile.TemporaryDirectory(dir=SHARED_MEMORY) as folder:
+        yield Path(folder)
+
+
+def test_what_this_process_has_open(memory):
+    port, lock = memory / "fastrtps_port5", memory / "fastrtps_port5_el"
     port.write_bytes(bytes(4096))
     lock.touch()
     with port.open("r+b") as file, mmap.mmap(file.fileno(), 0), lock.open():

@@ -7,8 +7,10 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from child_process import child
 
 from liv_model.fast_dds_memory import locked_ports
 
@@ -28,20 +30,54 @@ time.sleep(600)
 """
 
 
-def test_they_are_held_until_the_process_has_ports_of_its_own(monkeypatch):
+ENDS_AT_ONCE = """
+import sys
+from pathlib import Path
+from liv_model.fast_dds_memory import hold_dead_ports
+from liv_ros import dead_participants
+memory = Path(sys.argv[1])
+dead_participants.hold_dead_ports = lambda: hold_dead_ports(memory, memory / "proc")
+dead_participants.bury_dead_participants()
+print(*(file.name for file in memory.glob("fast*")))
+"""
+
+
+@pytest.mark.parametrize(
+    ("ports_at_s", "released_at_s"),
+    [
+        ({}, 10.0),  # it never has one
+        ({1.0: "3"}, 1.5),
+        ({1.0: "3", 1.4: "4", 1.8: "5"}, 2.3),  # as long as they go on coming
+    ],
+)
+def test_they_are_held_until_the_process_has_all_ports_of_its_own(monkeypatch, ports_at_s, released_at_s):
     from liv_ros import dead_participants
 
-    class Held:
-        port, released = "fastrtps_port2", False
+    now_s, released = [100.0], []
 
-        def release(self):
-            self.released = True
+    def sleep(seconds):
+        now_s[0] += seconds
 
-    held, ports = Held(), [{"fastrtps_port1"}, {"fastrtps_port1", "fastrtps_port2"}]
-    ports.append({*ports[-1], "fastrtps_port4"})
-    monkeypatch.setattr(dead_participants, "locked_ports", lambda: ports.pop(0) if not held.released else set())
-    dead_participants._release_in_time([held], {"fastrtps_port1", "fastrtps_port2"})
-    assert ports == [] and held.released
+    def locked_ports():
+        return {"1", "2", *(port for at_s, port in ports_at_s.items() if now_s[0] >= 100.0 + at_s)}
+
+    monkeypatch.setattr(dead_participants, "time", SimpleNamespace(monotonic=lambda: now_s[0], sleep=sleep))
+    monkeypatch.setattr(dead_participants, "locked_ports", locked_ports)
+    held = SimpleNamespace(port="2", release=lambda: released.append(now_s[0] - 100.0))
+    dead_participants._release_in_time([held], {"1", "2"})
+    assert released == [pytest.approx(released_at_s, abs=0.1)]
+
+
+def test_a_process_that_ends_before_it_has_ports_leaves_no_lock(tmp_path):
+    number = tmp_path.stat().st_dev
+    device = f"{os.major(number):02x}:{os.minor(number):02x}"
+    (tmp_path / "proc" / "7").mkdir(parents=True)
+    (tmp_path / "proc" / "7" / "maps").write_text(f"7f00-7f0d rw-s 0 {device} 17 /dev/shm/fastrtps_port2 (deleted)")
+    run = subprocess.run(
+        [sys.executable, "-c", ENDS_AT_ONCE, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert (run.stdout, run.stderr) == ("fastrtps_port2_el\n", "")
+    assert list(tmp_path.glob("fast*")) == []
 
 
 def test_a_node_that_was_killed_comes_back_on_other_ports_and_hears(probe, start):
@@ -69,8 +105,8 @@ def hears_again(probe):
 
 def test_what_the_dead_leave_in_memory_is_removed_by_the_next_node(probe, start):
     # in a domain of its own: those that had heard it would remove what they had open themselves
-    apart = {**os.environ, "ROS_DOMAIN_ID": "0"}
-    with subprocess.Popen([sys.executable, "-c", NODE], stdout=subprocess.PIPE, text=True, env=apart) as process:
+    apart = {**os.environ, "ROS_DOMAIN_ID": str(101 + int(os.environ["ROS_DOMAIN_ID"]))}  # 102 to 201: no other test's
+    with child([sys.executable, "-c", NODE], stdout=subprocess.PIPE, text=True, env=apart) as process:
         ports, left = (set(process.stdout.readline().split()) for _ in range(2))
         process.kill()
     assert ports and all(port.startswith("fastrtps_port") for port in ports)
