@@ -90,7 +90,7 @@ class SideProcess:
             line = self._process.stdout.readline()
         except BrokenPipeError:
             line = ""
-        if not line:
+        if not line.endswith("\n"):  # nothing, or half an answer
             last = (self._log.read_text(errors="replace").strip().splitlines() or ["no output"])[-1]
             raise SideError(f"ended: {last}")
         answer = json.loads(line)

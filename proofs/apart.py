@@ -51,7 +51,7 @@ def run_to_end(command: Sequence[str], output: Path, within_s: float, environmen
     """Run a command; returns "", or what is wrong with its end.
 
     One that does not end in time is ended with its children, and says where it was: it should run with
-    ``-X faulthandler``. Ctrl-C is passed on, and waited for.
+    ``-X faulthandler``. Ctrl-C is passed on, and waited for; then its children are ended too.
     """
     with output.open("wb") as file:
         process = subprocess.Popen(
@@ -61,15 +61,19 @@ def run_to_end(command: Sequence[str], output: Path, within_s: float, environmen
         code = process.wait(timeout=within_s)
         return f"exit code {code}" if code else ""
     except subprocess.TimeoutExpired:
-        children = _children(process.pid)
-        end(process, signal.SIGABRT, _STOP_WITHIN_S)
-        for child in children:
-            with suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
+        _end_with_children(process, signal.SIGABRT)
         return f"no end within {within_s:g} s"
     except KeyboardInterrupt:
-        end(process, signal.SIGINT, _STOP_WITHIN_S)
+        _end_with_children(process, signal.SIGINT)
         raise
+
+
+def _end_with_children(process: subprocess.Popen, number: signal.Signals) -> None:
+    children = _children(process.pid)
+    end(process, number, _STOP_WITHIN_S)
+    for child in children:  # those that it did not end itself
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
 
 
 def _children(pid: int) -> list[int]:

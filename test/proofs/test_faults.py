@@ -2,7 +2,9 @@
 """Some of ``make faults``, those that take seconds. test/ros has more of them, one rule at a time."""
 
 import os
+import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -61,21 +63,41 @@ def test_a_hang_is_ended_with_its_children_and_says_where_it_was(tmp_path):
     from proofs.apart import run_to_end
 
     output = tmp_path / "output.txt"
-    assert run_to_end([sys.executable, "-X", "faulthandler", "-c", HANGS], output, 10.0, dict(os.environ)) == (
-        "no end within 10 s"
+    assert run_to_end([sys.executable, "-X", "faulthandler", "-c", HANGS], output, 20.0, dict(os.environ)) == (
+        "no end within 20 s"
     )
     text = output.read_text()
     assert "in stuck" in text
-    deadline = time.monotonic() + 20
-    while is_running(int(text.splitlines()[0])):
-        assert time.monotonic() < deadline, "its child still runs"
+    wait_for(lambda: not is_running(int(text.splitlines()[0])), "its child to end")
+
+
+def test_ctrl_c_ends_one_that_does_not_listen_with_its_children(tmp_path, monkeypatch):
+    from proofs import apart
+
+    def interrupt():
+        wait_for(lambda: output.is_file() and output.read_text().endswith("\n"), "its child")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(apart, "_STOP_WITHIN_S", 0.5)
+    output = tmp_path / "output.txt"
+    deaf = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n" + HANGS
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        apart.run_to_end([sys.executable, "-c", deaf], output, 60.0, dict(os.environ))
+    wait_for(lambda: not is_running(int(output.read_text())), "its child to end")
+
+
+def wait_for(condition, what, within_s=20.0):
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"waited for {what}"
         time.sleep(0.05)
 
 
 def is_running(pid):
     try:
         return bool(Path(f"/proc/{pid}/cmdline").read_bytes())  # nothing of one that has ended and was not waited for
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it ended before, or while it was read
         return False
 
 
