@@ -18,10 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
+from liv_model.cloned_policy import Policy, inputs_of
 from liv_model.errors import ConfigError
 from liv_model.whole_file import replace_json
 from training.imitate_demos import REPEAT, STEPS, Demonstrations, demonstrate
-from training.imitate_policy import Policy, clone, inputs_of
+from training.imitate_policy import clone
 from training.live_scene import UNSEEN, LiveScene
 from training.representation import Representation, open_representation
 from training.scene import TEST_SEED, load_simulator
@@ -58,6 +59,13 @@ class Eye:
     def size(self) -> int:
         """Side of the pictures, pixels."""
         return self.representation.size if self.representation else UNSEEN
+
+    @property
+    def model(self) -> str:
+        """Whose embeddings they are."""
+        if self.representation is None:
+            return NOTHING if self.is_shut else STATE
+        return self.representation.encoder.model
 
     def wanted(self, texts: Sequence[str]) -> np.ndarray:
         """The goals of the policy, float32 (G, D): embeddings; without an encoder, which of them it is."""
@@ -108,10 +116,12 @@ def imitate(
     eye: Eye, tasks: Sequence[str], demonstrations: dict[str, Demonstrations], *, seed: int, steps: int
 ) -> tuple[Policy, np.ndarray]:
     """One policy for all tasks, and the goals (G, D) in the order of ``tasks``."""
-    goals = eye.wanted([find_task(task).text for task in tasks])
+    texts = [find_task(task).text for task in tasks]
+    goals = eye.wanted(texts)
     inputs = [inputs_of(eye.seen(demonstrations[t]), goals[i], demonstrations[t].felt) for i, t in enumerate(tasks)]
     actions = [demonstrations[task].wanted for task in tasks]
-    return clone(np.concatenate(inputs), np.concatenate(actions), seed=seed, steps=steps), goals
+    known = {"model": eye.model, "instructions": texts}
+    return clone(np.concatenate(inputs), np.concatenate(actions), **known, seed=seed, steps=steps), goals
 
 
 def judge(

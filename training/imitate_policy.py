@@ -1,77 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cloned policy: a small network on what is seen, what is wanted and what the arm feels. Acting: NumPy alone."""
+"""Cloning: a :class:`~liv_model.cloned_policy.Policy` that is trained to do what was demonstrated."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
-from liv_model.arrays_file import read_arrays
-from liv_model.errors import DataError
-from liv_model.whole_file import replacing
+from liv_model.cloned_policy import Policy
 
 HIDDEN = 256
 
 
-@dataclass(frozen=True)
-class Policy:
-    """Two hidden layers over standardised inputs; tanh at the end.
-
-    Attributes:
-        mean: float32 (I,), of the inputs.
-        scale: float32 (I,), their standard deviations.
-        layers: (weights (O, I), bias (O,)) of each layer, float32.
-    """
-
-    mean: np.ndarray
-    scale: np.ndarray
-    layers: tuple[tuple[np.ndarray, np.ndarray], ...]
-
-    def act(self, inputs: np.ndarray) -> np.ndarray:
-        """Actions float32 (..., 4) within [-1, 1] for inputs (..., I), as :func:`inputs_of` makes them."""
-        x = (inputs - self.mean) / self.scale
-        for weights, bias in self.layers[:-1]:
-            x = np.maximum(x @ weights.T + bias, 0)
-        weights, bias = self.layers[-1]
-        return np.tanh(x @ weights.T + bias).astype(np.float32)
-
-    def save(self, path: Path) -> None:
-        """Write an ``.npz`` file in half precision, whole or not at all."""
-        arrays = {f"{kind}{i}": a for i, layer in enumerate(self.layers) for kind, a in zip("wb", layer, strict=True)}
-        with replacing(path) as file:
-            halves = {name: array.astype(np.float16) for name, array in arrays.items()}
-            np.savez_compressed(file, mean=self.mean, scale=self.scale, **halves)
-
-    @classmethod
-    def load(cls, path: Path) -> Policy:
-        """Read such a file; DataError if it is none."""
-        try:
-            stored = read_arrays(path)
-            count = sum(name.startswith("w") for name in stored)
-            layers = tuple(tuple(stored[f"{kind}{i}"].astype(np.float32) for kind in "wb") for i in range(count))
-            return cls(stored["mean"], stored["scale"], layers)
-        except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"policy {path}", expected="an .npz of liv imitate", got=error) from error
-
-
-def inputs_of(seen: np.ndarray, wanted: np.ndarray, felt: np.ndarray) -> np.ndarray:
-    """What a policy acts on, float32 (..., I): what is seen (..., D), the goal (D',), what the arm feels (..., 4).
-
-    ``seen`` is the embedding of the picture, or the true state where that is the ceiling.
-    """
-    goal = np.broadcast_to(wanted, (*seen.shape[:-1], wanted.shape[-1]))
-    return np.concatenate([seen, goal, felt], axis=-1).astype(np.float32)
-
-
-def clone(inputs: np.ndarray, actions: np.ndarray, *, seed: int, steps: int = 3000, batch: int = 256) -> Policy:
-    """Train a policy to do what was demonstrated: mean squared error, AdamW at 0.001 falling to nothing.
+def clone(
+    inputs: np.ndarray,
+    actions: np.ndarray,
+    *,
+    model: str,
+    instructions: Sequence[str],
+    seed: int,
+    steps: int = 3000,
+    batch: int = 256,
+) -> Policy:
+    """Train two hidden layers to do what was demonstrated: mean squared error, AdamW at 0.001 falling to nothing.
 
     Args:
         inputs: float32 (T, I).
         actions: float32 (T, 4), within [-1, 1].
+        model: whose embeddings the inputs hold.
+        instructions: whose goals they hold.
         seed: of weights and batches.
         steps: of the optimizer.
         batch: decisions in each.
@@ -97,4 +55,4 @@ def clone(inputs: np.ndarray, actions: np.ndarray, *, seed: int, steps: int = 30
         schedule.step()
     linear = [m for m in network if isinstance(m, torch.nn.Linear)]
     layers = tuple((m.weight.detach().numpy().copy(), m.bias.detach().numpy().copy()) for m in linear)
-    return Policy(mean, scale, layers)
+    return Policy(mean, scale, layers, model, tuple(instructions))

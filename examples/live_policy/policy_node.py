@@ -3,7 +3,8 @@
 
 In: ``<camera>/embedding``, ``active_goal``, ``/arm/state``. Out: ``/arm/command`` (sensor_msgs/JointState: velocity of
 x, y, z and gripper in [-1, 1]) with the picture's stamp. It acts only where all three belong together: one model and
-activation, from ``first_sequence`` on (rule 2 of docs/semantics.md), and one stamp.
+activation, from ``first_sequence`` on (rule 2 of docs/semantics.md), and one stamp; and only on the embeddings of the
+model that it was cloned on.
 """
 
 from __future__ import annotations
@@ -16,15 +17,16 @@ from liv_ros.msg import ActiveGoal, Embedding
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
+from liv_model.cloned_policy import Policy, inputs_of
 from liv_model.errors import ConfigError
 from liv_ros.messages import LATCHED_QOS, STREAM_QOS, stamp_ns
 from liv_ros.parameters import parameter
 from liv_ros.run import run_node
-from training.imitate_policy import Policy, inputs_of
 
 AXES = ["x", "y", "z", "gripper"]
 POLICY = Path(__file__).with_name("policy.npz")
 KEPT = 10  # states that wait for their embedding
+ERROR_EVERY_S = 5.0
 
 
 class PolicyNode(Node):
@@ -47,14 +49,26 @@ class PolicyNode(Node):
         self._seen.clear()
         if self._goal is None:
             return
-        wanted, found = len(self._policy.mean), 2 * len(goal.embedding) + len(AXES)
-        if wanted != found:
-            raise ConfigError("policy", expected=f"{found} inputs, as {goal.model} has them", got=wanted)
         self.get_logger().info(f"goal {goal.goal.text!r}, model {goal.model}")
+        known = self._policy.instructions
+        if goal.goal.text not in known:
+            self.get_logger().warning(
+                f"not cloned on this goal, but on {', '.join(known)}: what it does may be useless"
+            )
 
     def _on_embedding(self, embedding: Embedding) -> None:
-        if self._goal is not None and self._belongs(embedding):
-            self._keep(self._seen, stamp_ns(embedding.header), np.asarray(embedding.data))
+        if self._goal is None or not self._belongs(embedding):
+            return
+        if embedding.model != self._policy.model:
+            error = ConfigError(
+                "policy, which stands still",
+                expected=f"embeddings of {self._policy.model}, which it was cloned on",
+                got=embedding.model,
+                remedy="load that bundle, or clone a policy on this one (liv imitate)",
+            )
+            self.get_logger().error(str(error), throttle_duration_sec=ERROR_EVERY_S)
+            return
+        self._keep(self._seen, stamp_ns(embedding.header), np.asarray(embedding.data))
 
     def _on_state(self, state: JointState) -> None:
         self._keep(self._felt, stamp_ns(state.header), np.asarray(state.position, np.float32))

@@ -10,12 +10,13 @@ import pytest
 
 pytest.importorskip("torch")
 
+from liv_model.cloned_policy import Policy, inputs_of
 from liv_model.errors import ConfigError, DataError
 from training.imitate import Eye, follow, imitate, judge, main, open_eye
 from training.imitate_demos import REPEAT, STEPS, Demonstrations, demonstrate
-from training.imitate_policy import Policy, clone, inputs_of
+from training.imitate_policy import clone
 from training.live_scene import OBSERVED, UNSEEN, LiveScene
-from training.representation import open_representation
+from training.representation import Representation, open_representation
 from training.scene import scripted_policy
 
 
@@ -53,15 +54,13 @@ def test_what_are_no_demonstrations_is_said(tmp_path):
         path = tmp_path / f"{name}.npz"
         with pytest.raises(DataError, match="demonstrations"):
             Demonstrations.load(path)
-        with pytest.raises(DataError, match="policy"):
-            Policy.load(path)
 
 
 def test_a_clone_does_what_was_shown_and_acts_with_numpy_as_it_was_trained(tmp_path):
     rng = np.random.default_rng(0)
     inputs = (5 + 3 * rng.normal(size=(2000, 6))).astype(np.float32)
     actions = np.tanh((inputs - 5) @ rng.normal(0, 0.3, (6, 4))).astype(np.float32)
-    policy = clone(inputs, actions, seed=0, steps=400)
+    policy = clone(inputs, actions, model="m", instructions=["push"], seed=0, steps=400)
     assert np.abs(policy.act(inputs) - actions).mean() < 0.05
     policy.save(tmp_path / "policy.npz")
     read = Policy.load(tmp_path / "policy.npz")
@@ -72,14 +71,9 @@ def test_a_clone_does_what_was_shown_and_acts_with_numpy_as_it_was_trained(tmp_p
 def test_the_same_seed_gives_the_same_clone():
     rng = np.random.default_rng(0)
     inputs, actions = rng.normal(size=(50, 6)).astype(np.float32), rng.uniform(-1, 1, (50, 4)).astype(np.float32)
-    one, other, third = (clone(inputs, actions, seed=seed, steps=20) for seed in (1, 1, 2))
+    known = {"model": "m", "instructions": ["push"]}
+    one, other, third = (clone(inputs, actions, **known, seed=seed, steps=20) for seed in (1, 1, 2))
     assert np.array_equal(one.act(inputs), other.act(inputs)) and not np.array_equal(one.act(inputs), third.act(inputs))
-
-
-def test_inputs_are_seen_wanted_and_felt_in_this_order():
-    seen, goal, felt = np.ones((3, 2)), np.full(5, 2.0), np.full((3, 4), 3.0)
-    assert inputs_of(seen, goal, felt).tolist() == [[1] * 2 + [2] * 5 + [3] * 4] * 3
-    assert inputs_of(seen[0], goal, felt[0]).shape == (11,)
 
 
 def test_the_true_state_needs_no_encoder_and_tells_tasks_apart():
@@ -87,12 +81,28 @@ def test_the_true_state_needs_no_encoder_and_tells_tasks_apart():
     shown = {task: demonstrations([4, 4], seed=number) for number, task in enumerate(tasks)}
     policy, goals = imitate(Eye(), tasks, shown, seed=0, steps=5)
     assert np.array_equal(goals, np.eye(2)) and len(policy.mean) == 39 + 2 + 4
+    assert (policy.model, policy.instructions) == ("state", ("open the drawer", "close the drawer"))
 
 
 def test_eyes_that_are_shut_leave_the_instruction_and_what_the_arm_feels():
     shown = {"drawer-open": demonstrations([4, 4], seed=0)}
     policy, _ = imitate(open_eye("nothing"), ("drawer-open",), shown, seed=0, steps=5)
-    assert len(policy.mean) == 1 + 4 and open_eye("state") == Eye()
+    assert len(policy.mean) == 1 + 4 and policy.model == "nothing" and open_eye("state") == Eye()
+
+
+def test_a_policy_names_the_encoder_that_it_was_cloned_on():
+    class Encoder:
+        model = "mine@1"
+
+        def encode_texts(self, texts):
+            return np.ones((len(texts), 2), np.float32)
+
+        def encode_images(self, rgb):
+            return np.ones((len(rgb), 2), np.float32)
+
+    shown = {"drawer-open": demonstrations([4, 4])}
+    policy, _ = imitate(Eye(Representation(Encoder(), 8)), ("drawer-open",), shown, seed=0, steps=5)
+    assert (policy.model, policy.instructions) == ("mine@1", ("open the drawer",))
 
 
 def test_an_encoder_that_is_none_is_said(tmp_path):
