@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -32,6 +33,7 @@ from training.representation import Representation
 from training.scene import SIMULATED_STEPS, TEST_SEED, load_simulator, rng_of
 from training.tasks import select_tasks
 from training.word_list import word_list
+from training.worker_pool import WorkerPool, worker_pool
 from training.writable import require_file, require_folder
 
 EXAMPLES = """examples:
@@ -102,7 +104,9 @@ class Planned:
     end: State
 
 
-def plan_episode(task: str, seed: int, objective: Objective, control: Control, *, workers: int = 0) -> Planned:
+def plan_episode(
+    task: str, seed: int, objective: Objective, control: Control, *, pool: WorkerPool | None = None
+) -> Planned:
     """Plan and act in one scene until the task is done or the time is over.
 
     Args:
@@ -110,13 +114,13 @@ def plan_episode(task: str, seed: int, objective: Objective, control: Control, *
         seed: of the scene, and, with the task, of the draws: every objective begins with the same ones.
         objective: of the search; it alone decides what is done. Success is only looked at, to end the episode.
         control: settings.
-        workers: processes that act sequences out; 0: this one. The result is the same.
+        pool: of workers that act sequences out; None: this process does. The result is the same.
     """
     began, rng = time.perf_counter(), rng_of(task, seed)
     mean, done = np.zeros((control.cem.horizon, ACTION)), []
     look = objective.representation is not None
     with (
-        Rollouts(task, seed, objective.size, repeat=control.repeat, workers=workers) as rollouts,
+        Rollouts(task, seed, objective.size, repeat=control.repeat, pool=pool) as rollouts,
         LiveScene(task, seed, objective.size) as scene,
     ):
         begun = objective.value_now(scene)
@@ -164,25 +168,21 @@ def _plan_all(arguments: argparse.Namespace, tasks: Sequence[str], scenes: range
     opened: dict[str, Representation] = {}
     objectives = {task: open_objective(arguments.objective, task, arguments.instruction, opened) for task in tasks}
     rows = []
-    for task, seed in product(tasks, scenes):
-        row = kept.get((task, seed))
-        if row is None:
-            row = {
-                "task": task,
-                "scene": seed,
-                **_planned(arguments, task, seed, objectives[task], control),
-                **settings,
-            }
-            if arguments.out:
-                with arguments.out.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
-        rows.append(row)
+    with worker_pool(arguments.workers, "planning") if arguments.workers else nullcontext() as pool:
+        for task, seed in product(tasks, scenes):
+            row = kept.get((task, seed))
+            if row is None:
+                found = plan_episode(task, seed, objectives[task], control, pool=pool)
+                row = {"task": task, "scene": seed, **_told(arguments, task, seed, objectives[task], found), **settings}
+                if arguments.out:
+                    with arguments.out.open("a") as file:
+                        file.write(json.dumps(row) + "\n")
+            rows.append(row)
     return rows
 
 
-def _planned(arguments: argparse.Namespace, task: str, seed: int, objective: Objective, control: Control) -> dict:
+def _told(arguments: argparse.Namespace, task: str, seed: int, objective: Objective, found: Planned) -> dict:
     """One episode in plain types; its picture where that is wanted."""
-    found = plan_episode(task, seed, objective, control, workers=arguments.workers)
     end = End.of(task, seed, objective, found.end)
     if arguments.pictures:
         write_picture(end, arguments.pictures / f"{task}-{seed}.png")

@@ -8,17 +8,16 @@ reads is taken: the last one of a sequence, at the encoder's size.
 from __future__ import annotations
 
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 import numpy as np
 
 from training.live_scene import LiveScene, State
-from training.lost_worker import workers_that_live
-from training.scene import load_simulator
+from training.worker_pool import WorkerPool
 
-_scene: LiveScene | None = None  # of a worker process
+Place = tuple[str, int, int]  # task, seed and size of a scene
+_SHARE = 8  # sequences handed to a worker at once: it can be stopped after them
+_kept: dict[Place, LiveScene] = {}  # the one scene of a worker process
 
 
 @dataclass(frozen=True)
@@ -63,35 +62,27 @@ class Rollouts:
         seed: of the scene.
         size: side of the pictures, pixels.
         repeat: control steps of each action.
-        workers: processes; 0 acts them out in this one.
+        pool: of worker processes; None acts them out in this one.
 
     Attributes:
         pictures: taken so far.
         seconds: that acting out and rendering took by the clock.
     """
 
-    def __init__(self, task: str, seed: int, size: int, *, repeat: int = 1, workers: int = 0):
-        self._repeat, self._workers = repeat, workers
+    def __init__(self, task: str, seed: int, size: int, *, repeat: int = 1, pool: WorkerPool | None = None):
+        self._place, self._repeat, self._pool = (task, seed, size), repeat, pool
         self.pictures, self.seconds = 0, 0.0
-        self._pool: ProcessPoolExecutor | None = None
-        self._here: LiveScene | None = None
-        if workers:
-            self._pool = ProcessPoolExecutor(
-                workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(task, seed, size)
-            )
-        else:
-            self._here = LiveScene(task, seed, size)
+        self._here = LiveScene(*self._place) if pool is None else None
 
     def act_out(self, state: State, actions: np.ndarray, look: bool) -> Outcomes:
         """See :func:`act_out`; the same in any number of processes."""
         began = time.perf_counter()
-        if self._here is not None:
+        if self._pool is None:
             found = [act_out(self._here, state, actions, self._repeat, look)]
         else:
-            shares = [share for share in np.array_split(actions, self._workers) if len(share)]
-            futures = [self._pool.submit(_act_out_here, state, share, self._repeat, look) for share in shares]
-            with workers_that_live("planning"):
-                found = [future.result() for future in futures]
+            shares = [actions[i : i + _SHARE] for i in range(0, len(actions), _SHARE)]
+            asked = [self._pool.submit(act_out_at, self._place, state, s, self._repeat, look) for s in shares]
+            found = self._pool.results(asked)
         self.seconds += time.perf_counter() - began
         self.pictures += len(actions) if look else 0
         return Outcomes(
@@ -100,9 +91,7 @@ class Rollouts:
         )
 
     def close(self) -> None:
-        """End the workers."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        """Release the scene in this process."""
         if self._here is not None:
             self._here.close()
 
@@ -113,11 +102,11 @@ class Rollouts:
         self.close()
 
 
-def _begin(task: str, seed: int, size: int) -> None:
-    global _scene
-    load_simulator()
-    _scene = LiveScene(task, seed, size)
-
-
-def _act_out_here(state: State, actions: np.ndarray, repeat: int, look: bool) -> Outcomes:
-    return act_out(_scene, state, actions, repeat, look)
+def act_out_at(place: Place, state: State, actions: np.ndarray, repeat: int, look: bool) -> Outcomes:
+    """:func:`act_out` in a worker process, which keeps the scene until another is asked for."""
+    if place not in _kept:
+        for scene in _kept.values():
+            scene.close()
+        _kept.clear()
+        _kept[place] = LiveScene(*place)
+    return act_out(_kept[place], state, actions, repeat, look)

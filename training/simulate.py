@@ -10,13 +10,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
-from multiprocessing import get_context
+from concurrent.futures import Future
 from pathlib import Path
 
 from rich.console import Console
@@ -25,12 +21,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from liv_model.errors import DataError
 from training.attempt import Attempt, Settings, attempt
 from training.episodes import SIMULATED_OUTCOMES, EpisodeWriter
-from training.lost_worker import workers_that_live
 from training.quota import Quota, make_quotas, neediest
 from training.scene import load_simulator
 from training.tasks import select_tasks
 from training.view import Jitter
 from training.word_list import word_list
+from training.worker_pool import worker_pool
 
 EXAMPLES = """examples:
   liv episodes simulate --tasks drawer-open,drawer-close --episodes-per-task 30 -o data/train
@@ -49,16 +45,14 @@ def record(
     totals = {"frames": 0, "render_s": 0.0}
     bar = progress.add_task("episodes", total=sum(q.wanted for q in quotas), completed=sum(q.done for q in quotas))
     running: dict[Future[Attempt], tuple[Quota, int]] = {}
-    with _Interruption() as interruption, _pool(workers) as pool:
+    with worker_pool(workers, "simulation") as pool:
         while True:
             while len(running) < 2 * workers and (quota := neediest(quotas)) is not None:
                 seed = quota.take_seed()
-                with interruption.kept_from_children():
-                    future = pool.submit(attempt, quota.task, quota.outcome, seed, settings)
-                running[future] = (quota, seed)
+                running[pool.submit(attempt, quota.task, quota.outcome, seed, settings)] = (quota, seed)
             if not running:
                 return totals
-            for future in wait(running, timeout=0.2, return_when=FIRST_COMPLETED).done:
+            for future in pool.wait(running):
                 quota, seed = running.pop(future)
                 result = future.result()
                 if result.episode is not None:
@@ -68,46 +62,6 @@ def record(
                     progress.advance(bar)
                 quota.settle(seed, None if result.episode else result.reason)
                 progress.update(bar, description=f"{quota.task} {quota.outcome}")
-            interruption.check()
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=load_simulator)
-    try:
-        with workers_that_live("simulation"):
-            yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-class _Interruption:
-    """Ctrl-C, seen at a moment of our choosing: raised anywhere inside a process pool, it can leave it hanging."""
-
-    def __enter__(self) -> _Interruption:
-        self._asked = False
-        self._before = signal.signal(signal.SIGINT, self._ask)
-        return self
-
-    def _ask(self, *_: object) -> None:
-        self._asked = True
-
-    def check(self) -> None:
-        """Raise KeyboardInterrupt if Ctrl-C was pressed."""
-        if self._asked:
-            raise KeyboardInterrupt
-
-    @contextmanager
-    def kept_from_children(self) -> Iterator[None]:
-        """Processes started in here never see Ctrl-C, which a terminal sends to all; this process sees to it."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            yield
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
 
 
 def summarise(quotas: list[Quota], store: Path, before: int, totals: dict[str, float], wall_s: float) -> dict:

@@ -5,6 +5,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -12,15 +16,16 @@ import pytest
 from PIL import Image
 
 from liv_model.errors import ConfigError, DataError
-from training import plan_end
+from training import plan, plan_end, plan_rollouts
 from training.live_scene import LiveScene
 from training.plan import Control, Planned, main, plan_episode, read_rows
 from training.plan_cem import Cem, search, smooth
 from training.plan_end import SIDE, End, write_picture
 from training.plan_objective import Objective, open_objective
-from training.plan_rollouts import Outcomes, Rollouts
+from training.plan_rollouts import Outcomes, Rollouts, act_out_at
 from training.representation import Representation
 from training.tasks import TaskWords, load_tasks
+from training.worker_pool import worker_pool
 
 SMALL = Cem(sequences=24, horizon=10, iterations=2)
 
@@ -202,17 +207,64 @@ def test_only_the_last_picture_of_a_sequence_is_rendered_and_only_when_it_is_ask
 
 @pytest.mark.slow
 @pytest.mark.simulation
-def test_worker_processes_see_what_one_process_sees(monkeypatch):
+def test_worker_processes_see_what_one_process_sees_in_one_scene_after_the_other(monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", os.environ.get("MUJOCO_GL", "osmesa"))
-    with (
-        LiveScene("door-lock", 7, 16) as scene,
-        Rollouts("door-lock", 7, 16) as here,
-        Rollouts("door-lock", 7, 16, workers=2) as there,
-    ):
-        for action in drawn(1, 20)[0]:
-            scene.act(action)
-        one, many = (r.act_out(scene.save(), drawn(5), look=True) for r in (here, there))
-        assert np.array_equal(one.rewards, many.rewards) and np.array_equal(one.pictures, many.pictures)
+    with worker_pool(2, "planning") as pool:
+        for place in (("door-lock", 7, 16), ("door-lock", 8, 16), ("drawer-close", 7, 16)):
+            with LiveScene(*place) as scene, Rollouts(*place) as here, Rollouts(*place, pool=pool) as there:
+                for action in drawn(1, 20)[0]:
+                    scene.act(action)
+                one, many = (r.act_out(scene.save(), drawn(19), look=True) for r in (here, there))
+                assert np.array_equal(one.rewards, many.rewards) and np.array_equal(one.pictures, many.pictures)
+        with Rollouts("door-ajar", 7, 16, pool=pool) as lost, pytest.raises(DataError, match="got 'door-ajar'"):
+            lost.act_out(LiveScene(*place).save(), drawn(1), look=False)
+
+
+@pytest.mark.simulation
+def test_a_worker_keeps_its_scene_until_another_is_asked_for():
+    places = ("drawer-close", 7, 16), ("drawer-close", 8, 16)
+    states = {}
+    for place in places:
+        with LiveScene(*place) as scene:
+            states[place] = scene.save()
+    scenes = []
+    for place in (places[0], places[0], places[1], places[0]):
+        act_out_at(place, states[place], drawn(1), 1, False)
+        scenes.append(*plan_rollouts._kept.values())
+    assert scenes[0] is scenes[1] and len(set(scenes)) == 3
+
+
+@pytest.mark.simulation
+def test_one_pool_serves_a_whole_run_and_changes_nothing(monkeypatch, capsys):
+    opened = []
+    monkeypatch.setenv("MUJOCO_GL", os.environ.get("MUJOCO_GL", "osmesa"))
+    monkeypatch.setattr(plan, "worker_pool", lambda *args: opened.append(args) or worker_pool(*args))
+    words = ["--objective", "simulator", "--tasks", "drawer-close,reach", "--scenes", "1", "--steps", "30", "--json"]
+    found = []
+    for workers in ("0", "2"):
+        main([*words, "--sequences", "12", "--iterations", "1", "--workers", workers])
+        found.append([row["success_step"] for row in json.loads(capsys.readouterr().out)])
+    assert opened == [(2, "planning")] and found[0] == found[1]
+
+
+@pytest.mark.simulation
+def test_ctrl_c_ends_planning_and_keeps_what_is_done(tmp_path):
+    out = tmp_path / "rows.jsonl"
+    words = ["--objective", "simulator", "--tasks", "drawer-close", "--scenes", "500", "--steps", "30"]
+    words += ["--sequences", "20", "--iterations", "1", "--workers", "2", "-o", str(out)]
+    command = [sys.executable, "-m", "liv_model.cli", "plan", *words]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        while process.poll() is None and not out.exists():
+            time.sleep(0.05)
+        for _ in range(2):  # as an impatient person does, and a terminal: to all processes of the group
+            os.killpg(process.pid, signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 130 and error.strip() == "liv plan: interrupted"
+    assert read_rows(out)
 
 
 @pytest.mark.simulation
