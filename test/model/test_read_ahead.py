@@ -7,6 +7,7 @@ import threading
 from contextlib import closing
 
 import pytest
+from child_process import child
 
 from liv_model.errors import MediaError
 from liv_model.read_ahead import read_ahead
@@ -79,18 +80,19 @@ def test_a_list_is_read_too():
 
 
 INTERRUPTED = """
-    import sys, threading
+    import sys, threading, time
     from contextlib import closing
     from liv_model.read_ahead import read_ahead
 
     never = threading.Event()
+    end_s = time.monotonic() + 60
 
     def items():
         try:
             yield 0
             print("waiting", flush=True)
             never.wait(0.5)  # a slow file
-            while True:
+            while time.monotonic() < end_s:
                 yield 1
         finally:
             print("closed", flush=True)
@@ -107,9 +109,9 @@ INTERRUPTED = """
 
 def test_ctrl_c_ends_it():
     command = [sys.executable, "-c", textwrap.dedent(INTERRUPTED)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "waiting\n"
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=WITHIN_S)
+    with child(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=WITHIN_S)
     assert output.splitlines() == ["closed", "interrupted 1"]
     assert process.returncode == 3

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
 
 from bag_world import Robot  # noqa: E402
+from child_process import child  # noqa: E402
 from moving_squares import SQUARES, square_episode  # noqa: E402
 
 from liv_model.bundle import Bundle  # noqa: E402
@@ -105,14 +106,14 @@ def test_a_bundle_comes_out_and_the_same_command_goes_on(finetune, base, tmp_pat
 def test_ctrl_c_saves_and_the_same_command_goes_on(base, bags, tmp_path):
     words = ["finetune", "--bags", str(bags), "--from", str(base), "-o", str(tmp_path / "new"), *QUICK]
     words += ["--set", "steps=2000", "--set", "checkpoint_minutes=0.001"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "liv_model.cli", *words], cwd=ROOT, stderr=subprocess.PIPE, text=True, env=os.environ
-    )
+    command = [sys.executable, "-m", "liv_model.cli", *words]
     log = tmp_path / "new.work" / "run" / "metrics.jsonl"
-    while not (log.is_file() and log.read_text().count("\n") > 2):
-        assert process.poll() is None, process.stderr.read()
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    with child(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        while not (log.is_file() and log.read_text().count("\n") > 2):
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "the same command goes on" in err
     assert not (tmp_path / "new").exists()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from child_process import child
 from numbered_frames import numbers, write_pictures, write_video
 
 import training
@@ -247,18 +248,14 @@ def test_ctrl_c_leaves_a_store_that_the_same_command_goes_on_with(tmp_path, caps
     write_csv(root / "manifest.csv", *rows)
     words = ["episodes", "import", "manifest", str(root), "-o", str(tmp_path / "store"), "--size", "16"]
     index = tmp_path / "store" / "index.jsonl"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "liv_model.cli", *words],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    deadline = time.monotonic() + 60
-    while not (index.exists() and index.read_bytes().count(b"\n") > 3) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    command = [sys.executable, "-m", "liv_model.cli", *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with child(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        deadline = time.monotonic() + 60
+        while not (index.exists() and index.read_bytes().count(b"\n") > 3) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
     assert process.returncode == 130 and "the same command goes on from here" in error and "Traceback" not in error
     store = EpisodeStore(tmp_path / "store")
     store.verify()

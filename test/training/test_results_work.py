@@ -9,11 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("torch")
+
+from child_process import child
 
 import training
 from liv_model.errors import DataError
@@ -119,12 +122,13 @@ except KeyboardInterrupt:
 """
 
 
+@contextmanager
 def call(world):
     """A caller in a process of its own, once its piece is under way."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(world)])}
-    caller = subprocess.Popen([sys.executable, "-c", CALLER, str(world)], env=environment)
-    wait_for(lambda: "a began" in diary(world))
-    return caller
+    with child([sys.executable, "-c", CALLER, str(world)], env=environment) as caller:
+        wait_for(lambda: "a began" in diary(world))
+        yield caller
 
 
 def wait_for(condition, seconds=60.0):
@@ -136,9 +140,9 @@ def wait_for(condition, seconds=60.0):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_however_a_caller_is_stopped_its_piece_saves_and_the_next_call_goes_on(world, number):
-    caller = call(world)
-    caller.send_signal(number)
-    assert caller.wait(60) == (-9 if number == signal.SIGKILL else 130)
+    with call(world) as caller:
+        caller.send_signal(number)
+        assert caller.wait(60) == (-9 if number == signal.SIGKILL else 130)
     wait_for(lambda: "a saved" in diary(world))
     (world / "go").touch()
     work([piece(world, "a", kind="slow")], world / "results", workers=1, progress=quiet)
@@ -147,11 +151,9 @@ def test_however_a_caller_is_stopped_its_piece_saves_and_the_next_call_goes_on(w
 
 def test_two_callers_do_not_share_a_folder(world, monkeypatch):
     monkeypatch.setattr(work_module, "_PATIENCE_S", 0.0)
-    caller = call(world)
-    try:
+    with call(world) as caller:
         with pytest.raises(DataError, match="another process that works in it"):
             work([piece(world, "b")], world / "results", workers=1, progress=quiet)
-    finally:
         caller.send_signal(signal.SIGINT)
         caller.wait(60)
 
@@ -187,11 +189,10 @@ def test_a_quick_run_from_simulation_to_document(tmp_path):
     pytest.importorskip("metaworld")
     words = [sys.executable, "-m", "training.results", "results", "--quick", "--workers", "2"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MUJOCO_GL": os.environ.get("MUJOCO_GL", "osmesa")}
-    first = subprocess.Popen(words, cwd=tmp_path, env=environment)
     runs = tmp_path / "results" / "runs"
-    wait_for(lambda: list(runs.glob("*/config.yaml")) or first.poll() is not None, 500)
-    first.kill()  # in the middle of the first trainings
-    first.wait()
+    with child(words, cwd=tmp_path, env=environment) as first:
+        wait_for(lambda: list(runs.glob("*/config.yaml")) or first.poll() is not None, 500)
+        first.kill()  # in the middle of the first trainings
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "results" / "results.md").read_text()

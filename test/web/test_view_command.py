@@ -8,6 +8,7 @@ import sys
 
 import httpx
 import pytest
+from child_process import child
 from model.label_bags import write_pictures
 
 from liv_model import cli
@@ -27,13 +28,11 @@ def test_it_serves_until_ctrl_c(bundle, tmp_path):
         "--goal",
         "open the door",
     ]
-    process = subprocess.Popen([*VIEW, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
+    with child([*VIEW, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         address = re.search(r"bag: (http://localhost:\d+/)", process.stdout.readline())[1]
-        assert httpx.get(f"{address}api/status").json()["goal"]["text"] == "open the door"
-    finally:
+        assert httpx.get(f"{address}api/status", timeout=60).json()["goal"]["text"] == "open the door"
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert "Traceback" not in err
 
