@@ -26,10 +26,11 @@ from training.results.work import Ledger
 from training.tasks import load_tasks
 from training.uses import command, ends, pieces
 from training.uses.document import document
-from training.uses.findings import Findings, verdict
+from training.uses.findings import ALIKE, Findings, verdict
 from training.uses.paper import IMITATION as IMITATION_CLAIMS
 from training.uses.paper import PLANNING as PLANNING_CLAIMS
 from training.uses.plan import FULL, IMITATION, KNOWN, QUICK
+from training.uses.power import power
 from training.uses.provenance import NOTES, provenance
 
 ROOT = Path(command.__file__).parents[2]
@@ -149,9 +150,28 @@ def test_an_interval_knows_of_seeds_scenes_and_tasks():
 
 
 def test_a_difference_says_what_its_interval_says():
-    assert verdict(estimate(np.full((2, 3, 4), 0.2))) == AGREES
-    assert verdict(estimate(np.full((2, 3, 4), -0.2))) == DISAGREES
-    assert verdict(estimate(np.array([[[1, -1, 0, 0]]]))) == OPEN
+    assert verdict(np.full((2, 3, 4), 0.2)) == AGREES
+    assert verdict(np.full((2, 3, 4), -0.2)) == DISAGREES
+    assert verdict(np.array([[[1, -1, 0, 0]]])) == OPEN
+    assert verdict(np.zeros((2, 3, 4))) == ALIKE  # both at the floor, say: not "no difference"
+
+
+def test_larger_differences_and_larger_studies_are_seen_more_often():
+    worse = np.zeros((1, 10, 6), bool)
+    worse[:, :4] = True  # four in ten of each task
+    small, large = (power(worse, points, studies=60) for points in (5, 45))
+    assert small < 0.4 < 0.9 < large
+    assert power(np.repeat(worse, 6, axis=1), 5, studies=60) > small
+    assert power(worse, 0.0, studies=60) < 0.15
+    assert np.isnan(power(worse, 61, studies=60))  # no room
+
+
+def test_only_tasks_with_room_are_raised():
+    worse = np.zeros((1, 10, 2), bool)
+    worse[..., 0] = True  # one task always, one never
+    assert power(worse[..., 1:], 50, studies=20) > 0.5
+    assert power(worse, 50, studies=20) == 0  # a bootstrap over two tasks draws the first alone, too
+    assert np.isnan(power(worse, 51))
 
 
 # --- the document -----------------------------------------------------------------------------------------------
@@ -187,7 +207,9 @@ def test_the_document_says_what_the_numbers_say(tmp_path):
     verdicts = [line.split("|")[-2].strip() for line in in_short(text)]
     assert len(verdicts) == 2 * len(IMITATION_CLAIMS) + sum(map(len, PLANNING_CLAIMS.values()))
     papers = sum(bool(c.numbers) for c in IMITATION_CLAIMS) * 2 + sum(map(len, PLANNING_CLAIMS.values()))
-    assert f"Of {papers} comparisons with the paper, {papers - 1} agree, 0 are" in text and papers < len(verdicts)
+    assert f"Of {papers} comparisons with the paper, {papers - 1} agree, 0 are" in text
+    assert "0 show no difference beyond doubt, in 1 no attempt went differently" in text and papers < len(verdicts)
+    assert "imitating with 10 demonstrations, 14 points, " in text and "planning known tasks, 15 points, " in text
     assert verdicts.count("so it is here") == len(verdicts) - 1  # fine-tuned and zero-shot are alike
     assert "| LIV | 100 [100, 100] | 100 [100, 100] |" in text and "| InfoNCE only | 0 [0, 0] | 0 [0, 0] |" in text
     assert "| *n: seeds x scenes x tasks* | 3 x 10 x 6 | 3 x 10 x 6 |" in text
@@ -196,7 +218,7 @@ def test_the_document_says_what_the_numbers_say(tmp_path):
     text = document(write(FULL, tmp_path / "b", bad), tmp_path, [])
     assert {line.split("|")[-2].strip().split(":")[0] for line in in_short(text)} == {
         "here it is the other way round",
-        "not decided",
+        "says nothing",
     }
 
 
@@ -240,6 +262,21 @@ def test_only_the_document_of_nothing_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="pieces that are done"):
         command.main(words)
     assert page.read_text() == "measured elsewhere"
+
+
+def test_a_picture_that_is_not_the_pages_own_is_left_alone(tmp_path):
+    page, picture = tmp_path / "notes.md", tmp_path / "notes.png"
+    picture.write_bytes(b"mine")
+    words = [str(tmp_path / "uses"), "--only-document", "--document", str(page), "--results", str(tmp_path / "r")]
+    for text in (None, "# Notes, no picture"):
+        if text:
+            page.write_text(text)
+        with pytest.raises(ConfigError, match=r"no notes\.png beside it.*name another file"):
+            command.main(words)
+    page.write_text("![ends](notes.png)")
+    with pytest.raises(ConfigError, match="pieces that are done"):  # the next thing that is looked at
+        command.main(words)
+    assert picture.read_bytes() == b"mine"
 
 
 def test_what_cannot_be_written_is_said_before_the_work(tmp_path):

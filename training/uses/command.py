@@ -44,6 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     for where, option in ((folder, "FOLDER"), (trained, "--results")):
         require_folder(where, option)
     require_file(page, "--document")
+    _require_own_picture(page)
     keep_plan(plan, folder)
     if arguments.only_document:
         _require_done(plan, folder, trained)
@@ -84,11 +85,23 @@ def _write(plan: Plan, folder: Path, trained: Path, page: Path) -> None:
 
     pieces = cut(plan, folder, trained)
     made = provenance(plan, folder, pieces, results.wall_s(folder / WALL), page.parent)
-    picture = page.with_suffix(".png")
+    picture = _picture(page)
     ends = picture.name if write_ends(plan, folder, picture) else None
     if ends is None:
         picture.unlink(missing_ok=True)  # of an earlier page
     replace_text(page, document(Findings(plan, folder), page.parent, made, ends))
+
+
+def _picture(page: Path) -> Path:
+    return page.with_suffix(".png")
+
+
+def _require_own_picture(page: Path) -> None:
+    """Or somebody else's picture of that name would be replaced, or removed."""
+    picture = _picture(page)
+    if picture.exists() and not (page.is_file() and f"({picture.name})" in page.read_text(encoding="utf-8")):
+        got = "one that no earlier page shows"
+        raise ConfigError("--document", expected=f"no {picture.name} beside it", got=got, remedy="name another file")
 
 
 def keep_plan(plan: Plan, folder: Path) -> None:

@@ -18,14 +18,16 @@ from training.results.compare import AGREES, DISAGREES, OPEN, estimate
 from training.results.plan import ROOT
 from training.results.provenance import parameters
 from training.tasks import load_tasks
-from training.uses.findings import Findings, verdict
+from training.uses.findings import ALIKE, Findings, verdict
 from training.uses.paper import IMITATION, PLANNING, Claim, row
 from training.uses.plan import FULL, Course, Plan, Row
+from training.uses.power import power
 
 _SAID = {
     AGREES: "so it is here",
     DISAGREES: "here it is the other way round",
     OPEN: "not decided: zero lies within the interval",
+    ALIKE: "says nothing: no attempt went differently",
 }
 _NONE = ["*Nothing is complete yet: call `make uses` again.*", ""]
 
@@ -99,21 +101,51 @@ def _in_short(findings: Findings) -> list[str]:
                 continue  # of the shipped bundle, which does not take part in every size
             found = _difference(claim, rows, partial(findings.planned, course))
             told.append((claim, f" ({course.name} tasks)", found))
-    estimates = [(claim, note, None if found is None else estimate(found)) for claim, note, found in told]
-    verdicts = [verdict(e) for claim, _, e in estimates if e is not None and claim.numbers]
+    verdicts = [verdict(found) for claim, _, found in told if found is not None and claim.numbers]
     lines = [
         "## In short",
         "",
         f"Of {len(verdicts)} comparisons with the paper, {verdicts.count(AGREES)} agree, {verdicts.count(DISAGREES)} "
-        f"are the other way round, {verdicts.count(OPEN)} show no difference beyond doubt.",
+        f"are the other way round, {verdicts.count(OPEN)} show no difference beyond doubt, in {verdicts.count(ALIKE)} "
+        "no attempt went differently.",
         "",
         "| claim | the paper's rates, % | here, difference in points | |",
         "|---|---|---:|---|",
     ]
-    for claim, note, e in estimates:
-        here = "not measured yet | " if e is None else f"{_points(e, signed=True)} | {_SAID[verdict(e)]}"
+    for claim, note, found in told:
+        here = "not measured yet | "
+        if found is not None:
+            here = f"{_points(estimate(found), signed=True)} | {_SAID[verdict(found)]}"
         lines.append(f"| {claim.says}{note} | {claim.numbers or '*not in the paper*'} | {here} |")
-    return [*lines, ""]
+    return [*lines, "", *_power(findings)]
+
+
+def _power(findings: Findings) -> list[str]:
+    """How often the paper's differences would have been seen by a study as small as this."""
+    told, counts = [], findings.plan.demonstrations
+    for claim in (claim for claim in IMITATION if claim.points):
+        for count in dict.fromkeys((min(counts), max(counts))):
+            values = partial(findings.imitated, count=count)
+            told.append(_seen(claim, findings.imitation_rows(), values, f"imitating with {count} demonstrations"))
+    for course in findings.plan.courses:
+        rows, values = findings.planning_rows(course), partial(findings.planned, course)
+        for claim in (claim for claim in PLANNING[course.name] if claim.points):
+            told.append(_seen(claim, rows, values, f"planning {course.name} tasks"))
+    if not any(told):
+        return []
+    return [
+        "Were the paper's differences to a contrastive objective there, studies of this size would call them so beyond "
+        f"doubt this often: {'; '.join(filter(None, told))}. (Simulated: attempts independent, each task at its rate "
+        "with *InfoNCE only*, raised.) So *not decided* is not *no difference*.",
+        "",
+    ]
+
+
+def _seen(claim: Claim, rows: list[Row], values: Callable[[Row], np.ndarray], when: str) -> str:
+    worse = row(rows, claim.worse)
+    if worse is None or math.isnan(share := power(values(worse), claim.points)):
+        return ""
+    return f"{when}, {claim.points:.0f} points, {100 * share:.0f} %"
 
 
 def _difference(claim: Claim, rows: list[Row], values: Callable[[Row], np.ndarray]) -> np.ndarray | None:
@@ -229,7 +261,7 @@ def _alike(rows: Sequence[Row], names: Sequence[str], values: Callable[[Row], np
     told = []
     for other in filter(None, (row(list(rows), name) for name in names)):
         found = values(other).astype(float)
-        alike = [r.label for r in rows if r is not other and verdict(estimate(values(r) - found)) == OPEN]
+        alike = [r.label for r in rows if r is not other and verdict(values(r) - found) in (OPEN, ALIKE)]
         told.append(f"Not told from *{other.label}* beyond doubt, {when}: {'; '.join(alike) or 'none'}.")
     return [" ".join(told), ""] if told else []
 

@@ -11,18 +11,30 @@ from pathlib import Path
 
 import numpy as np
 
-from liv_model.metrics import Estimate
 from training.plan import read_rows
-from training.results.compare import AGREES, DISAGREES, OPEN
+from training.results.compare import AGREES, DISAGREES, DRAWS, OPEN, estimate
 from training.uses.pieces import imitation_file, planning_file
 from training.uses.plan import IMITATION, Course, Plan, Row
 
+ALIKE = "alike"
 
-def verdict(difference: Estimate) -> str:
-    """``agrees`` where the interval of what is claimed to be better is above 0, ``disagrees`` below, else ``open``."""
-    if difference.low > 0:
+
+def verdict(difference: np.ndarray, *, draws: int = DRAWS) -> str:
+    """What a difference, attempt by attempt, says of what is claimed to be better.
+
+    ``agrees`` where its interval is above 0, ``disagrees`` below, ``alike`` where no attempt went differently (at the
+    floor, say: no size of study would tell these two apart by such attempts), else ``open``.
+
+    Args:
+        difference: (seeds, scenes, tasks).
+        draws: bootstrap samples of the interval.
+    """
+    if not difference.any():
+        return ALIKE
+    found = estimate(difference, draws=draws)
+    if found.low > 0:
         return AGREES
-    return DISAGREES if difference.high < 0 else OPEN
+    return DISAGREES if found.high < 0 else OPEN
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,14 @@ class Claim:
         numbers: the paper's success rates, per cent; "" for a claim that the paper does not make.
         better: name of the row that is claimed to be better.
         worse: name of the other.
+        points: the paper's difference where the page says how often such a study would see it.
     """
 
     says: str
     numbers: str
     better: str
     worse: str
+    points: float | None = None
 
 
 IMITATION = (
@@ -35,6 +37,7 @@ IMITATION = (
         "35.8 against 21.4, fine-tuned, MetaWorld (Table 7)",
         "liv",
         "infonce",
+        14.4,
     ),
     Claim(
         "LIV is better than value learning with image goals alone.",
@@ -50,6 +53,7 @@ KNOWN = (
         "45.3 against 30.7, fine-tuned from CLIP (Table 1)",
         "liv",
         "infonce",
+        14.6,
     ),
     Claim(
         "A wrong instruction gets the task done less often: the reward listens.",
