@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How often a study of some size would see a difference that is there: before "not decided" is read as "no difference"."""
+"""How often a study of this size would see a difference: before "not decided" is read as "no difference"."""
 
 from __future__ import annotations
 
