@@ -52,9 +52,7 @@ class PolicyNode(Node):
         self.get_logger().info(f"goal {goal.goal.text!r}, model {goal.model}")
         known = self._policy.instructions
         if goal.goal.text not in known:
-            self.get_logger().warning(
-                f"not cloned on this goal, but on {', '.join(known)}: what it does may be useless"
-            )
+            self.get_logger().warning(f"not cloned on this goal, but on {', '.join(known)}: it may do anything")
 
     def _on_embedding(self, embedding: Embedding) -> None:
         if self._goal is None or not self._belongs(embedding):

@@ -37,15 +37,15 @@ def report(output: Path, goal: str) -> dict:
     value = np.array([rewards[stamp].value for stamp in shown])
     episode = Episode(pictures, time_s, goal, "live", "success", 0, "camera", "examples/live_policy")
     animate(Exhibit(episode, goal, value), output / "live.webp")
-    done = [m.data for topic, _, m in messages if topic == DONE]
+    done = min((_ns(m.stamp) for topic, _, m in messages if topic == DONE), default=None)
     said = next((stamp for stamp in shown if states.get(stamp) == TaskState.SUCCEEDED), None)
     summary = {
         "goal": goal,
         "pictures": len(frames),
         "commands": sum(topic == COMMAND for topic, _, _ in messages),
         "value": [round(float(value[0]), 3), round(float(value[-1]), 3)],
-        "simulator_done_s": round(float(done.index(True) * np.diff(time_s).mean()), 2) if True in done else None,
-        "monitor_succeeded_s": round((said - shown[0]) / NANOSECONDS, 2) if said else None,
+        "simulator_done_s": None if done is None else round((done - shown[0]) / NANOSECONDS, 2),
+        "monitor_succeeded_s": None if said is None else round((said - shown[0]) / NANOSECONDS, 2),
     }
     (output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     return summary
@@ -75,4 +75,8 @@ def _labelled(rgb: np.ndarray, state: TaskState | None) -> np.ndarray:
 
 
 def _stamp(message) -> int:
-    return message.header.stamp.sec * NANOSECONDS + message.header.stamp.nanosec
+    return _ns(message.header.stamp)
+
+
+def _ns(time) -> int:
+    return time.sec * NANOSECONDS + time.nanosec

@@ -8,7 +8,8 @@ that.
     make live
     scripts/run python3 -m examples.live_policy.run --task window-close --seed 100003 -o live_out
 
-Exit code: 0 when monitor_node said "succeeded", 1 when it did not, 2 for a mistake. Needs `make train-env`.
+Exit code: 0 when monitor_node said "succeeded" and the simulator saw the task done too, 1 when not both did, 2 for a
+mistake. Needs `make train-env`.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from examples.live_policy.report import report
-from liv_model.errors import MISTAKE, LivError, MediaError
+from liv_model.bundle import Bundle
+from liv_model.cloned_policy import Policy
+from liv_model.errors import MISTAKE, ConfigError, LivError, MediaError, first_few
 from liv_ros.demo import isolate
 from training.tasks import task as find_task
+from training.writable import require_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE, CAMERA = "/liv", "camera"
@@ -39,6 +43,8 @@ RECORDED = (
     f"{NAMESPACE}/{CAMERA}/task_state",
 )
 READY_WITHIN_S, QUIET_S = 120.0, 30.0
+MARKER = ".live_policy"  # in the folder of a run
+OUTPUTS = {MARKER, "bag", "log", "live.webp", "summary.json"}
 
 
 def play(task: str, goal: str, seed: int, output: Path, policy: Path, steps: int) -> bool:
@@ -124,17 +130,58 @@ def _wait(executor, nodes, ready, within_s: float) -> None:
 
 
 def make_output(folder: Path) -> Path:
-    """Make the output folder anew; MediaError if it is anything but that of an earlier run."""
-    if folder.exists() and not folder.is_dir():
-        raise MediaError(str(folder), expected="a folder", got="a file")
-    if folder.exists() and not (folder / "log" / "simulator_node.log").is_file() and any(folder.iterdir()):
-        raise MediaError(str(folder), expected="a new folder, or one of an earlier run", got="other files")
-    shutil.rmtree(folder, ignore_errors=True)
-    (folder / "log").mkdir(parents=True)
+    """Make the output folder anew.
+
+    Raises:
+        ConfigError: there can be none.
+        MediaError: it holds anything but what an earlier run made; nothing is removed then.
+    """
+    require_folder(folder, "-o")
+    try:
+        found = {path.name: path for path in folder.iterdir()}
+        if found and not (MARKER in found and found.keys() <= OUTPUTS):
+            raise MediaError(
+                str(folder),
+                expected="a new folder, or one of an earlier run",
+                got="other files: " + first_few(sorted(found.keys() - OUTPUTS or found), 3),
+                remedy="empty it, or name another with -o",
+            )
+        (folder / MARKER).touch()  # before all else: the folder of a run that failed is one of an earlier run
+        for path in found.values():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != MARKER:
+                path.unlink()
+        (folder / "log").mkdir()
+    except OSError as error:
+        raise MediaError(str(folder), expected="a folder to write into", got=error.strerror) from error
     return folder
 
 
-def main() -> int:
+def require_known(policy: Policy, task: str) -> None:
+    """ConfigError unless a policy was cloned on a task, and on the embeddings that encoder_node will send."""
+    served = Bundle.load().identity
+    if policy.model != served:
+        remedy = "clone it on that: liv imitate --encoder models/metaworld --policy FILE"
+        raise ConfigError("--policy", expected=f"one cloned on {served}", got=policy.model, remedy=remedy)
+    text = find_task(task).text
+    if text not in policy.instructions:
+        known = " | ".join(policy.instructions)
+        remedy = "name another task, or clone a policy on this one (liv imitate)"
+        raise ConfigError(f"--task {task}", expected=f"one that the policy knows: {known}", got=text, remedy=remedy)
+
+
+def verdict(task: str, monitor_succeeded: bool, simulator_done_s: float | None) -> int:
+    """The exit code; what the monitor and the simulator disagree on is told."""
+    is_done = simulator_done_s is not None
+    if is_done != monitor_succeeded:
+        said = "said" if monitor_succeeded else "did not say"
+        saw = f"saw {task} done at {simulator_done_s} s" if is_done else f"did not see {task} done"
+        print(f"live_policy: monitor_node {said} succeeded, but the simulator {saw}", file=sys.stderr)
+    return 0 if is_done and monitor_succeeded else 1
+
+
+def main(argv: list[str] | None = None) -> int:
     """Run the example."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", default="drawer-close", help="that the policy knows (default: %(default)s)")
@@ -143,16 +190,22 @@ def main() -> int:
     parser.add_argument("--policy", type=Path, default=Path(__file__).with_name("policy.npz"), help="its .npz file")
     parser.add_argument("--steps", type=int, default=150, help="pictures at most (default: %(default)s)")
     parser.add_argument("-o", "--output", type=Path, default=Path("live_out"), help="folder (default: live_out)")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     try:
+        for name, least in (("steps", 1), ("seed", 0)):
+            if getattr(arguments, name) < least:
+                raise ConfigError(f"--{name}", expected=f"{least} or more", got=getattr(arguments, name))
         goal = arguments.goal or find_task(arguments.task).text
+        policy = arguments.policy.resolve()
+        require_known(Policy.load(policy), arguments.task)
+        output = make_output(arguments.output)
         isolate()
         os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         os.environ.setdefault("MUJOCO_GL", "osmesa")
-        output = make_output(arguments.output)
-        succeeded = play(arguments.task, goal, arguments.seed, output, arguments.policy.resolve(), arguments.steps)
-        print(json.dumps({"succeeded": succeeded, **report(output, goal)}, indent=2))
-        return 0 if succeeded else 1
+        succeeded = play(arguments.task, goal, arguments.seed, output, policy, arguments.steps)
+        summary = report(output, goal)
+        print(json.dumps({"monitor_succeeded": succeeded, **summary}, indent=2))
+        return verdict(arguments.task, succeeded, summary["simulator_done_s"])
     except LivError as error:
         print(f"live_policy: {error}", file=sys.stderr)
         return MISTAKE

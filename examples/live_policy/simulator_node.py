@@ -2,9 +2,9 @@
 """A simulated arm as a robot: publishes its camera and what it feels, and does what it is told, step for step.
 
 Out: ``/camera/image/compressed`` (sensor_msgs/CompressedImage, JPEG), ``/arm/state`` (sensor_msgs/JointState: position
-of x, y, z in metres and gripper opening in [0, 1]) with the picture's stamp, ``/arm/done`` (std_msgs/Bool: the
-simulator's own word, which no other node reads). In: ``/arm/command`` (sensor_msgs/JointState: velocity of x, y, z and
-gripper in [-1, 1], with the stamp of the picture it answers).
+of x, y, z in metres and gripper opening in [0, 1]) with the picture's stamp, ``/arm/done`` (std_msgs/Header of each
+picture that shows the task done: the simulator's own word, which no other node reads). In: ``/arm/command``
+(sensor_msgs/JointState: velocity of x, y, z and gripper in [-1, 1], with the stamp of the picture it answers).
 
 Stamps go by the simulator's time. It waits for the answer to each picture, at most ``patience_s``; without one the arm
 holds still.
@@ -20,7 +20,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, JointState
-from std_msgs.msg import Bool, Header
+from std_msgs.msg import Header
 
 from liv_model.errors import DataError
 from liv_model.reward import NANOSECONDS
@@ -55,7 +55,7 @@ class SimulatorNode(Node):
         self._stamp_ns, self._asked_ns = self.get_clock().now().nanoseconds, 0
         self._pictures = self.create_publisher(CompressedImage, "/camera/image/compressed", STREAM_QOS)
         self._feelings = self.create_publisher(JointState, "/arm/state", STREAM_QOS)
-        self._done = self.create_publisher(Bool, "/arm/done", STREAM_QOS)
+        self._done = self.create_publisher(Header, "/arm/done", STREAM_QOS)
         self.create_subscription(JointState, "/arm/command", self._on_command, STREAM_QOS)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._patience = self.create_timer(patience_s, self._hold_still, clock=steady)
@@ -81,7 +81,8 @@ class SimulatorNode(Node):
         encoded, jpeg = cv2.imencode(".jpg", self._scene.picture()[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         if not encoded:
             raise DataError("JPEG encoder of OpenCV", expected="a picture", got="none")
-        self._done.publish(Bool(data=self._scene.succeeded))
+        if self._scene.succeeded:
+            self._done.publish(header)
         self._feelings.publish(JointState(header=header, name=AXES, position=self._scene.felt.tolist()))
         self._pictures.publish(CompressedImage(header=header, format="jpeg", data=jpeg.tobytes()))
         self._asked_ns = self._stamp_ns
