@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether there can be a file or a folder at a path: asked before the work whose result goes there."""
+"""Whether there can be a file or a folder at a path: tried before the work whose result goes there."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from liv_model.errors import ConfigError
 
@@ -15,13 +18,23 @@ def require_file(path: Path | None, option: str) -> None:
     if path.is_dir():
         raise ConfigError(f"{option} {path}", expected="a file to write", got="a folder")
     require_folder(path.parent, option)
+    if path.exists():
+        with _refusing(path, option, "a file to write"), path.open("ab"):
+            pass
 
 
 def require_folder(path: Path | None, option: str) -> None:
     """Make a folder to write into; ConfigError if there can be none. None is no folder."""
     if path is None:
         return
-    try:
+    with _refusing(path, option, "a folder to write into"):
         path.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=path).close()
+
+
+@contextmanager
+def _refusing(path: Path, option: str, expected: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise ConfigError(f"{option} {path}", expected="a folder to write into", got=error.strerror) from error
+        raise ConfigError(f"{option} {path}", expected=expected, got=error.strerror) from error
