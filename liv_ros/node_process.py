@@ -75,9 +75,9 @@ class NodeProcess:
         self._process.kill()
         self._process.wait()
 
-    def stop(self) -> int:
-        """Interrupt the process, wait for it, and return its exit code; kill it if it does not listen."""
-        return end(self._process, signal.SIGINT, _STOP_WITHIN_S)
+    def stop(self, within_s: float = _STOP_WITHIN_S) -> int:
+        """Interrupt the process, wait for it, and return its exit code; kill it if it does not end in time."""
+        return end(self._process, signal.SIGINT, within_s)
 
 
 def end(process: subprocess.Popen, number: signal.Signals, within_s: float) -> int:

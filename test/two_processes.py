@@ -16,6 +16,17 @@ def run(what: Callable[..., None], *arguments: Any) -> None:
     """Call ``what(*arguments)`` on two processes that know of each other; the first error is raised."""
     import torch.multiprocessing
 
+    try:
+        _spawn(what, arguments)
+    except torch.multiprocessing.ProcessRaisedException as error:
+        if "EADDRINUSE" not in str(error):
+            raise
+        _spawn(what, arguments)  # somebody else took the port since it was found free
+
+
+def _spawn(what: Callable[..., None], arguments: tuple) -> None:
+    import torch.multiprocessing
+
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -26,6 +26,7 @@ def test_a_goal_in_words_its_answer_and_the_keys(robot, open_page, expect):
     page.keyboard.press("Enter")
     expect(goal_now(page)).to_have_text("press the button")
     expect(page.locator("#goal-badge")).to_have_text("known 1.00")
+    expect(page.locator("#goal-text")).to_have_value("")  # until then, keys are typed into it
 
     page.keyboard.press("Space")
     expect(page.locator("#toasts")).to_contain_text("success")
@@ -52,19 +53,23 @@ def test_a_recording_is_played_and_scored_for_another_goal_at_once(recorded, ope
     expect(goal_now(page)).to_have_text("close the door")
     expect(page.locator("#legend")).to_contain_text("open the door")  # the curve before stays, thin
     expect(page.locator("#r-progress")).to_have_text(re.compile(r"^\d %$|^1\d %$"))
+    expect(page.locator("#goal-text")).to_have_value("")
     before = picture(page)
     page.keyboard.press("Space")
     expect(page.locator("#play")).to_have_attribute("aria-label", "Pause")
     page.wait_for_function("() => Number(document.querySelector('#scrub').value) > 0.5")
     page.keyboard.press("Space")
     expect(page.locator("#play")).to_have_attribute("aria-label", "Play")
-    assert picture(page) != before
+    page.wait_for_function(f"before => {PICTURE} !== before", arg=before)
     page.keyboard.press("ArrowRight")
     assert not page.locator("#offline").is_visible()
 
 
+PICTURE = "document.querySelector('#picture').toDataURL()"
+
+
 def picture(page):
-    return page.evaluate("document.querySelector('#picture').toDataURL()")
+    return page.evaluate(PICTURE)
 
 
 def test_a_phone_scrolls_down_and_never_sideways(robot, open_page, expect):

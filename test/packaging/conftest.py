@@ -55,8 +55,11 @@ def environment_of_a_login() -> dict[str, str]:
     return settings | {"PATH": os.pathsep.join(path)}
 
 
-def shell(command: str, cwd: Path, environment: Mapping[str, str], timeout_s: float = 600) -> str:
-    """Run a bash command; returns what it printed, and fails with it unless it exits with 0."""
+def shell(command: str, cwd: Path, environment: Mapping[str, str], timeout_s: float = 500) -> str:
+    """Run a bash command; returns what it printed, and fails with it unless it exits with 0.
+
+    It has less time than the test (pyproject.toml), so that its own output is seen.
+    """
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=cwd,

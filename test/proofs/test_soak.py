@@ -56,7 +56,7 @@ def test_a_short_one(bundle, tmp_path, monkeypatch):
     monkeypatch.setattr(soak_run, "GOAL_EVERY_S", 1.0)
     monkeypatch.setattr(soak_run, "BUNDLE_EVERY_S", 2.0)
     monkeypatch.setattr(soak_run, "SIZE", (64, 48))
-    found = soak_run.soak(tmp_path, str(bundle.path), 7.0, lambda count: None)
+    found = soak_run.soak(tmp_path, str(bundle.path), 12.0, lambda count: None)
     assert found.rules.violations == []
     assert found.rules.judged > 50
     assert found.failures == []

@@ -160,11 +160,18 @@ def test_verdicts_are_messages_and_those_of_others_are_shown(graph, page):
 
 
 def test_a_new_episode(graph, page):
-    graph.reward_of(graph.show())
-    before = len(page.get("episodes").json())
+    def heard(reward):
+        """The page's last episode, once this reward is in it."""
+        stamp_s = reward.header.stamp.sec + reward.header.stamp.nanosec / 1e9
+        episodes = page.get("episodes").json()
+        return episodes[-1] if episodes and episodes[-1]["end_s"] > stamp_s - 1e-3 else None
+
+    before = graph.wait(lambda: heard(graph.reward_of(graph.show())), "the page's node to hear rewards")
     assert page.post("episode").status_code == 200
-    assert graph.reward_of(graph.show()).is_first
-    graph.wait(lambda: len(page.get("episodes").json()) == before + 1, "another episode")
+    first = graph.reward_of(graph.show())
+    assert first.is_first
+    after = graph.wait(lambda: heard(first), "another episode")
+    assert int(after["id"]) == int(before["id"]) + 1
 
 
 def test_pictures_are_subscribed_only_while_somebody_looks(graph, page):
@@ -223,6 +230,6 @@ def test_ctrl_c_is_a_clean_end_with_pages_open(graph, start, bundle):
     page = Page(graph, start("dashboard_node", port=0, bundle=str(bundle.path)))
     with page.connect() as socket, page.connect("camera/camera"):
         told(socket, "health")
-        assert page.process.stop() == 0
+        assert page.process.stop(within_s=30) == 0
     page.client.close()
     assert "Error" not in page.process.output

@@ -29,7 +29,7 @@ def test_a_build_at_the_first_start_is_told_and_serves(probe, start, bundle):
     assert lines and lines[0].rstrip().endswith("%")
     probe.connected(probe.camera)
     assert np.linalg.norm(probe.show().data) == pytest.approx(1, abs=1e-3)
-    assert encoder.stop() == 0
+    assert encoder.stop(within_s=30) == 0
 
 
 def test_a_wrong_engine_in_the_cache_ends_the_node_with_the_numbers(start, tmp_path, monkeypatch):

@@ -142,7 +142,7 @@ def test_the_latest_frame_wins_and_what_it_replaced_is_counted(graph):
     stamp = last.header.stamp
     graph.wait(lambda: any(e.header.stamp == stamp for e in graph.embeddings), "the latest frame")
     after = graph.embeddings[-1].sequence
-    assert after - before <= 3  # the latest, and what was on its way already
+    assert after - before < 15  # the latest, what was on its way, and a few while it catches up: 31 if they queued
     count = str(len(graph.embeddings))
     graph.wait(lambda: graph.told("encoder_node", "camera: frames encoded") == count, "the diagnostics")
     received = int(graph.told("encoder_node", "camera: frames received"))

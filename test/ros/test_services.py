@@ -102,7 +102,7 @@ def test_ctrl_c_amid_a_stream_is_a_clean_end(graph, start, tmp_path):
     count = len(graph.rewards)
     graph.wait(lambda: len(graph.rewards) > count + 50, "a stream of rewards")
     for process in (graph.encoder, camera):
-        assert process.stop() == 0, process.output
+        assert process.stop(within_s=30) == 0, process.output
         assert "Error" not in process.output
 
 
@@ -110,4 +110,4 @@ def test_ctrl_c_amid_a_stream_is_a_clean_end(graph, start, tmp_path):
 def test_ctrl_c_is_a_clean_end(probe, start, node):
     process = start(node)
     probe.wait(lambda: f"liv/{node}" in probe.health, "the node")
-    assert process.stop() == 0
+    assert process.stop(within_s=30) == 0

@@ -47,6 +47,7 @@ def report(folder: Path) -> dict:
 
 
 @pytest.mark.simulation
+@pytest.mark.timeout(1800)
 def test_the_tutorials_commands_work(tmp_path):
     """All of them, of fewer episodes and steps: what comes out has learned nothing."""
     commands = re.sub(r"--episodes-per-task \d+", "--episodes-per-task 1", tutorial())
