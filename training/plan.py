@@ -3,7 +3,7 @@
 
 Model-predictive control with the cross-entropy method, the simulator as the model. The rewards of a sequence of actions
 are differences of values, so they sum to the value of its last picture minus that of now: only that one is rendered.
-As in the LIV paper (Ma et al., ICML 2023, section 5.3: 200 sequences, horizon 20 for Meta-World).
+As in the LIV paper (Ma et al., ICML 2023, section 5.3: 200 sequences a search, horizon 20 for Meta-World).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -22,15 +22,16 @@ from typing import Any
 import numpy as np
 
 from liv_model.errors import ConfigError, DataError
+from liv_model.progress_bar import progress_bar
 from liv_model.whole_file import replace_text
 from training.imitate_demos import REPEAT
 from training.live_scene import ACTION, LiveScene, State
 from training.plan_cem import Cem, search
 from training.plan_end import End, write_picture
-from training.plan_objective import NOTHING, OPPOSITE, RIGHT, SIMULATOR, Objective, open_objective
+from training.plan_objective import OPPOSITE, RIGHT, SIMULATOR, Objective, open_objective
 from training.plan_rollouts import Rollouts
-from training.representation import Representation
-from training.scene import SIMULATED_STEPS, TEST_SEED, load_simulator, rng_of
+from training.representation import NOTHING, Representation
+from training.scene import CONTROL_STEP_S, SIMULATED_STEPS, TEST_SEED, load_simulator, rng_of
 from training.tasks import select_tasks
 from training.word_list import word_list
 from training.worker_pool import WorkerPool, worker_pool
@@ -44,6 +45,7 @@ EXAMPLES = """examples:
 
 Call it again with the same -o to go on after a stop.
 """
+_BEGINS = '{"task": "'  # a line of a file of episodes
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,11 @@ class Control:
         """That can be done in time."""
         return self.steps // self.repeat
 
+    @property
+    def most_searches(self) -> int:
+        """That an episode can need."""
+        return -(-self.most_actions // self.execute)
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -105,7 +112,13 @@ class Planned:
 
 
 def plan_episode(
-    task: str, seed: int, objective: Objective, control: Control, *, pool: WorkerPool | None = None
+    task: str,
+    seed: int,
+    objective: Objective,
+    control: Control,
+    *,
+    pool: WorkerPool | None = None,
+    searched: Callable[[int], None] = lambda count: None,
 ) -> Planned:
     """Plan and act in one scene until the task is done or the time is over.
 
@@ -115,10 +128,11 @@ def plan_episode(
         objective: of the search; it alone decides what is done. Success is only looked at, to end the episode.
         control: settings.
         pool: of workers that act sequences out; None: this process does. The result is the same.
+        searched: told how many more of ``control.most_searches`` are done, or will not be needed.
     """
     began, rng = time.perf_counter(), rng_of(task, seed)
     mean, done = np.zeros((control.cem.horizon, ACTION)), []
-    look = objective.representation is not None
+    look, left = objective.representation is not None, control.most_searches
     with (
         Rollouts(task, seed, objective.size, repeat=control.repeat, pool=pool) as rollouts,
         LiveScene(task, seed, objective.size) as scene,
@@ -137,6 +151,9 @@ def plan_episode(
                 if scene.act(action, control.repeat):
                     break
             mean = np.concatenate([best[control.execute :], np.zeros((control.execute, ACTION))])
+            left -= 1
+            searched(1)
+        searched(left)
         success_step = len(done) * control.repeat if scene.succeeded else None
         value = None if begun is None else (begun, objective.value_now(scene))
         wall_s = time.perf_counter() - began
@@ -146,12 +163,13 @@ def plan_episode(
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
     arguments = _parser().parse_args(argv)
-    for name, least in (("scenes", 1), ("first_scene", 0), ("workers", 0)):
+    for name, least in (("scenes", 1), ("first_scene", 0), ("workers", 0), ("threads", 0)):
         if getattr(arguments, name) < least:
             raise ConfigError("--" + name.replace("_", "-"), expected=f"{least} or more", got=getattr(arguments, name))
     tasks = [words.name for words in select_tasks(arguments.tasks)]
     cem = Cem(arguments.sequences, arguments.horizon, arguments.iterations)
-    control = Control(cem, arguments.repeat, arguments.execute, arguments.steps)
+    execute = min(Control.execute, cem.horizon) if arguments.execute is None else arguments.execute
+    control = Control(cem, arguments.repeat, execute, arguments.steps)
     require_file(arguments.out, "-o")
     require_folder(arguments.pictures, "--pictures")
     load_simulator()
@@ -163,42 +181,47 @@ def main(argv: list[str] | None = None) -> int:
 
 def _plan_all(arguments: argparse.Namespace, tasks: Sequence[str], scenes: range, control: Control) -> list[dict]:
     """The episodes that were asked for, in order; those in the file are not done again."""
-    settings = _settings(arguments, control)
-    kept = _kept(arguments.out, settings) if arguments.out else {}
     opened: dict[str, Representation] = {}
-    objectives = {task: open_objective(arguments.objective, task, arguments.instruction, opened) for task in tasks}
-    rows = []
-    with worker_pool(arguments.workers, "planning") if arguments.workers else nullcontext() as pool:
-        for task, seed in product(tasks, scenes):
-            row = kept.get((task, seed))
-            if row is None:
-                found = plan_episode(task, seed, objectives[task], control, pool=pool)
-                row = {"task": task, "scene": seed, **_told(arguments, task, seed, objectives[task], found), **settings}
-                if arguments.out:
-                    with arguments.out.open("a") as file:
-                        file.write(json.dumps(row) + "\n")
-            rows.append(row)
-    return rows
+    asked = {"instruction": arguments.instruction, "opened": opened, "threads": arguments.threads}
+    objectives = {task: open_objective(arguments.objective, task, **asked) for task in tasks}
+    settings = _settings(arguments, control, objectives[tasks[0]].model)
+    rows = _kept(arguments.out, settings) if arguments.out else {}
+    wanted = list(product(tasks, scenes))
+    missing = [place for place in wanted if place not in rows]
+    with (
+        worker_pool(arguments.workers, "planning") if arguments.workers else nullcontext() as pool,
+        progress_bar("searches", len(missing) * control.most_searches, transient=True) as searched,
+    ):
+        for task, seed in missing:
+            found = plan_episode(task, seed, objectives[task], control, pool=pool, searched=searched)
+            told = _told(arguments, task, seed, objectives[task], found)
+            row = rows[task, seed] = {"task": task, "scene": seed, **told, **settings}
+            if arguments.out:
+                with arguments.out.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+    return [rows[place] for place in wanted]
 
 
 def _told(arguments: argparse.Namespace, task: str, seed: int, objective: Objective, found: Planned) -> dict:
     """One episode in plain types; its picture where that is wanted."""
-    end = End.of(task, seed, objective, found.end)
+    is_compared = arguments.pictures or objective.representation
+    end = End.of(task, seed, objective, found.end) if is_compared else None
     if arguments.pictures:
         write_picture(end, arguments.pictures / f"{task}-{seed}.png")
+    success = end and end.value_of_success
     return {
         "success_step": found.success_step,
         "value": found.value and [round(value, 3) for value in found.value],
-        "value_of_success": None if end.value_of_success is None else round(end.value_of_success, 3),
+        "value_of_success": None if success is None else round(success, 3),
         "pictures": found.pictures,
         "rollout_s": round(found.rollout_s, 2),
         "wall_s": round(found.wall_s, 2),
     }
 
 
-def _settings(arguments: argparse.Namespace, control: Control) -> dict[str, Any]:
-    """What episodes in one file have in common."""
-    asked = {"objective": arguments.objective, "instruction": arguments.instruction}
+def _settings(arguments: argparse.Namespace, control: Control, model: str | None) -> dict[str, Any]:
+    """What episodes in one file have in common; ``model``: a name can stand for another network by now."""
+    asked = {"objective": arguments.objective, "model": model, "instruction": arguments.instruction}
     return {**asked, **{k: v for k, v in asdict(control).items() if k != "cem"}, **asdict(control.cem)}
 
 
@@ -210,13 +233,14 @@ def _kept(path: Path, settings: dict[str, Any]) -> dict[tuple[str, int], dict]:
         if other:
             asked, got = (", ".join(f"{key} {of.get(key)}" for key in other) for of in (settings, row))
             raise ConfigError(f"-o {path}", expected=f"episodes with {asked}", got=got, remedy="name another file")
-    if rows:  # a line that was cut would run into the next one
+    if path.is_file():  # a line that was cut would run into the next one
         replace_text(path, "".join(json.dumps(row) + "\n" for row in rows))
     return {(row["task"], row["scene"]): row for row in rows}
 
 
 def read_rows(path: Path) -> list[dict]:
-    """The episodes in a file of this command, one a line; none where there is no file. A torn last line is left out.
+    """The episodes in a file of this command, one a line; none where there is no file. A torn last line is left out,
+    a lone one only if it begins like one of these.
 
     Raises:
         DataError: it is no such file.
@@ -227,7 +251,8 @@ def read_rows(path: Path) -> list[dict]:
         text = path.read_text(encoding="utf-8")
         *lines, tail = text.split("\n")
         rows = [json.loads(line) for line in lines]
-        if all(isinstance(row, dict) and {"task", "scene"} <= row.keys() for row in rows) and (rows or not tail):
+        is_ours = rows or tail.startswith(_BEGINS) or _BEGINS.startswith(tail)
+        if is_ours and all(isinstance(row, dict) and {"task", "scene"} <= row.keys() for row in rows):
             return rows
         got = "something else"
     except (OSError, ValueError) as error:
@@ -263,16 +288,22 @@ def _parser() -> argparse.ArgumentParser:
     add("--objective", required=True, metavar="NAME", help=what)
     words = {"type": word_list, "metavar": "NAME,NAME"}
     add("--tasks", required=True, help="unversioned Meta-World names", **words)
-    add("--instruction", default=RIGHT, help=f"{RIGHT}, {OPPOSITE}, or a text (default: {RIGHT})")
-    add("--scenes", type=int, default=5, metavar="N", help="of each task (default: 5)")
-    add("--first-scene", type=int, default=0, metavar="N", help="number of the first of them (default: 0)")
+    add("--instruction", default=RIGHT, help=f"{RIGHT}, {OPPOSITE}, or a text (default: %(default)s)")
+    add("--scenes", type=int, default=5, metavar="N", help="of each task (default: %(default)s)")
+    add("--first-scene", type=int, default=0, metavar="N", help="number of the first of them (default: %(default)s)")
     add("--sequences", type=int, default=defaults.sequences, metavar="N", help="an iteration (default: %(default)s)")
     add("--horizon", type=int, default=defaults.horizon, metavar="N", help="actions of each (default: %(default)s)")
     add("--iterations", type=int, default=defaults.iterations, metavar="N", help="of the search (default: %(default)s)")
-    add("--repeat", type=int, default=control.repeat, metavar="N", help="control steps of an action (%(default)s)")
-    add("--execute", type=int, default=control.execute, metavar="N", help="actions done before the next search (10)")
-    add("--steps", type=int, default=control.steps, metavar="N", help="control steps of 12.5 ms an episode (150)")
-    add("--workers", type=int, default=0, metavar="N", help="processes that act out and render; 0: this one (0)")
+    steps = "control steps of an action (default: %(default)s)"
+    add("--repeat", type=int, default=control.repeat, metavar="N", help=steps)
+    what = f"actions done before the next search (default: {control.execute}, or the horizon if it is shorter)"
+    add("--execute", type=int, metavar="N", help=what)
+    steps = f"control steps of {1000 * CONTROL_STEP_S:g} ms an episode (default: %(default)s)"
+    add("--steps", type=int, default=control.steps, metavar="N", help=steps)
+    what = "processes that act out and render; 0: this one (default: %(default)s)"
+    add("--workers", type=int, default=0, metavar="N", help=what)
+    what = "of the CPU for a bundle; 0: as OpenVINO likes (default: %(default)s)"
+    add("--threads", type=int, default=1, metavar="N", help=what)
     add("-o", "--out", type=Path, metavar="FILE", help="an episode a line, JSON; what is in it is not done again")
     what = "a picture of each episode's end, beside the scripted policy's success, with their values"
     add("--pictures", type=Path, metavar="FOLDER", help=what)

@@ -23,7 +23,7 @@ _KEPT = 0.3  # of the elites go into the next draw as they are
 
 @dataclass(frozen=True)
 class Cem:
-    """Settings of the search; sequences and horizon are the paper's for Meta-World.
+    """Settings of the search; the horizon, and 200 sequences in all, are the paper's for Meta-World.
 
     Attributes:
         sequences: drawn in each iteration.
@@ -33,16 +33,16 @@ class Cem:
         spread: standard deviation of an action before the first iteration, as a share of full speed.
     """
 
-    sequences: int = 200
+    sequences: int = 100
     horizon: int = 20
-    iterations: int = 3
+    iterations: int = 2
     elites: float = 0.1
     spread: float = 0.7
 
     def __post_init__(self) -> None:
         for name, least in (("sequences", 2), ("horizon", 1), ("iterations", 1)):
             if getattr(self, name) < least:
-                raise ConfigError(name, expected=f"{least} or more", got=getattr(self, name))
+                raise ConfigError(f"--{name}", expected=f"{least} or more", got=getattr(self, name))
         if not (0 < self.elites <= 1 and self.spread > 0):
             raise ConfigError("elites, spread", expected="in (0, 1], above 0", got=(self.elites, self.spread))
 

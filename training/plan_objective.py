@@ -11,12 +11,11 @@ from liv_model.errors import ConfigError
 from liv_model.value import values
 from training.live_scene import UNSEEN, LiveScene
 from training.plan_rollouts import Outcomes
-from training.representation import Representation, open_representation
+from training.representation import NOTHING, Representation, open_representation
 from training.tasks import task as find_task
 
-SIMULATOR, NOTHING = "simulator", "nothing"
+SIMULATOR = "simulator"
 RIGHT, OPPOSITE = "right", "opposite"
-_BATCH = 64  # pictures in one call of the encoder
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,11 @@ class Objective:
         """Side of the pictures, pixels."""
         return self.representation.size if self.representation else UNSEEN
 
+    @property
+    def model(self) -> str | None:
+        """Identity of the network, ``name@digest``; None where no value is the objective."""
+        return self.representation.encoder.model if self.representation else None
+
     def score(self, outcomes: Outcomes, rng: np.random.Generator) -> np.ndarray:
         """Float64 (N,), more is better; ``rng`` is the lot."""
         if self.representation is None:
@@ -46,16 +50,16 @@ class Objective:
 
     def values(self, pictures: np.ndarray) -> np.ndarray:
         """Of pictures uint8 (N, S, S, 3), float64 (N,)."""
-        encode = self.representation.encoder.encode_images
-        embeddings = [encode(pictures[i : i + _BATCH]) for i in range(0, len(pictures), _BATCH)]
-        return values(np.concatenate(embeddings), self.goal[None])[:, 0]
+        return values(self.representation.see(pictures), self.goal[None])[:, 0]
 
     def value_now(self, scene: LiveScene) -> float | None:
         """Of what the scene looks like; None where no value is the objective."""
         return float(self.values(scene.picture()[None])[0]) if self.representation else None
 
 
-def open_objective(name: str, task: str, instruction: str, opened: dict[str, Representation]) -> Objective:
+def open_objective(
+    name: str, task: str, instruction: str, opened: dict[str, Representation], *, threads: int = 1
+) -> Objective:
     """An objective by name.
 
     Args:
@@ -63,6 +67,7 @@ def open_objective(name: str, task: str, instruction: str, opened: dict[str, Rep
         task: unversioned name.
         instruction: ``right``, ``opposite``, or a text of its own.
         opened: representations that are open already; this one is added.
+        threads: as for :func:`open_representation`.
 
     Raises:
         ConfigError: the task has no opposite; or an instruction for what reads none.
@@ -76,5 +81,5 @@ def open_objective(name: str, task: str, instruction: str, opened: dict[str, Rep
     if text is None:
         raise ConfigError("--instruction", expected=f"one for {task}, which has no opposite", got=instruction)
     if name not in opened:
-        opened[name] = open_representation(name)
+        opened[name] = open_representation(name, threads=threads)
     return Objective(opened[name], opened[name].encoder.encode_texts([text])[0])

@@ -25,6 +25,7 @@ from training.plan_objective import Objective, open_objective
 from training.plan_rollouts import Outcomes, Rollouts, act_out_at
 from training.representation import Representation
 from training.tasks import TaskWords, load_tasks
+from training.uses.plan import FULL
 from training.worker_pool import worker_pool
 
 SMALL = Cem(sequences=24, horizon=10, iterations=2)
@@ -64,10 +65,24 @@ def test_scores_that_are_no_numbers_are_refused():
         search(lambda a: np.full(len(a), np.nan), np.zeros((10, 4)), SMALL, np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("wrong", [{"sequences": 1}, {"horizon": 0}, {"iterations": 0}, {"elites": 0}, {"spread": 0}])
-def test_settings_out_of_range_are_refused(wrong):
-    with pytest.raises(ConfigError):
+@pytest.mark.parametrize(
+    ("wrong", "what"),
+    [
+        ({"sequences": 1}, "--sequences: expected 2 or more, got 1"),
+        ({"horizon": 0}, "--horizon: expected 1 or more, got 0"),
+        ({"iterations": 0}, "--iterations: expected 1 or more, got 0"),
+        ({"elites": 0}, "elites, spread"),
+        ({"spread": 0}, "elites, spread"),
+    ],
+)
+def test_settings_out_of_range_are_refused(wrong, what):
+    with pytest.raises(ConfigError, match=what):
         Cem(**wrong)
+
+
+def test_a_search_is_the_papers_by_default_and_the_studys():
+    for settings in (Cem(), FULL):
+        assert settings.sequences * settings.iterations == 200 and settings.horizon == 20
 
 
 def test_noise_is_smooth_and_of_unit_variance():
@@ -81,6 +96,10 @@ class Bright:
     """An encoder double: the brighter a picture, the nearer to the goal."""
 
     batches: list
+    model: str = "bright@0"
+
+    def encode_texts(self, texts):
+        return np.array([[1, 0]] * len(texts), np.float32)
 
     def encode_images(self, rgb):
         self.batches.append(len(rgb))
@@ -140,6 +159,8 @@ def test_wrong_numbers_are_refused():
         ["--workers", "-1"],
         ["--horizon", "0"],
         ["--horizon", "140"],  # longer than the simulator goes on
+        ["--horizon", "5", "--execute", "6"],
+        ["--threads", "-1"],
         ["--instruction", "opposite"],
     ):
         with pytest.raises(ConfigError):
@@ -156,7 +177,14 @@ def test_a_torn_line_is_left_out_and_the_file_as_it_is(tmp_path):
     assert read_rows(tmp_path / "none") == []
 
 
-@pytest.mark.parametrize("content", [b"a word", b"{}", b"[1]\n", b'{"a": 1}\n', b"{\n 1}\n", b"\xff\xfe\n"])
+@pytest.mark.parametrize("torn", ["{", '{"task', '{"task": "drawer-close", "sce'])
+def test_a_first_line_that_is_torn_is_no_episode(tmp_path, torn):
+    file = tmp_path / "rows.jsonl"
+    file.write_text(torn)
+    assert read_rows(file) == []
+
+
+@pytest.mark.parametrize("content", [b"a word", b"{}", b'{"a', b"[1]\n", b'{"a": 1}\n', b"{\n 1}\n", b"\xff\xfe\n"])
 def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path, content):
     file = tmp_path / "mine"
     file.write_bytes(content)
@@ -176,10 +204,30 @@ def test_episodes_of_other_settings_are_not_taken_for_these(tmp_path):
             main([*given, *other])
 
 
+def test_episodes_of_a_network_that_is_another_by_now_are_not_taken_for_these(tmp_path, monkeypatch):
+    bundle = Representation(Bright([], "bundle@1"), 4)
+    monkeypatch.setattr("training.plan_objective.open_representation", lambda *_, **__: bundle)
+    monkeypatch.setattr(plan, "plan_episode", lambda *_, **__: pytest.fail("it is planned anew"))
+    control = Control(Cem())
+    settings = {"instruction": "right", "repeat": 3, "execute": 10, "steps": control.steps, **asdict(control.cem)}
+    row = {"task": "drawer-close", "scene": 100_000, "success_step": 3, "pictures": 0, "rollout_s": 0, **settings}
+    words = ["--tasks", "drawer-close", "--scenes", "1"]
+    for objective, model, is_known in (("b", "bundle@1", True), ("b", "bundle@2", False), ("b", None, False)):
+        file = tmp_path / f"{model}.jsonl"
+        file.write_text(json.dumps({**row, "objective": objective, "model": model}) + "\n")
+        arguments = ["--objective", objective, *words, "-o", str(file)]
+        if is_known:
+            assert main(arguments) == 0
+        else:
+            with pytest.raises(ConfigError, match=f"model bundle@1, got model {model}; name another file"):
+                main(arguments)
+
+
 def test_what_cannot_be_written_is_said_before_the_work(tmp_path):
     given = ["--objective", "simulator", "--tasks", "drawer-close"]
     (tmp_path / "file").write_text("")
-    for words in (["-o", str(tmp_path)], ["-o", str(tmp_path / "file/a")], ["--pictures", str(tmp_path / "file")]):
+    no_folder, no_file = ["--pictures", str(tmp_path / "file")], ["-o", str(tmp_path / "file/a")]
+    for words in (["-o", str(tmp_path)], no_file, no_folder, ["-o", "/proc/rows.jsonl"], ["--pictures", "/proc/1"]):
         with pytest.raises(ConfigError, match="expected a f"):
             main([*given, *words])
 
@@ -275,6 +323,30 @@ def test_with_the_simulators_reward_the_drawer_is_closed():
     assert 3 * len(found.actions) == found.success_step
     again = plan_episode("drawer-close", 100_000, Objective(), control)
     assert np.array_equal(found.actions, again.actions)
+
+
+@pytest.mark.simulation
+def test_the_scripted_policys_success_is_looked_for_where_its_value_or_picture_is_wanted(tmp_path, monkeypatch, capsys):
+    ends = []
+    monkeypatch.setattr(plan.End, "of", lambda *args: ends.append(args) or End(*args[:2], None, None))
+    monkeypatch.setattr(plan, "write_picture", lambda end, path: None)
+    bundle = Representation(Bright([]), 16)
+    monkeypatch.setattr("training.plan_objective.open_representation", lambda *_, **__: bundle)
+    words = ["--tasks", "reach", "--scenes", "1", "--sequences", "2", "--iterations", "1", "--steps", "3", "--json"]
+    for more, count in ((["nothing"], 0), (["nothing", "--pictures", str(tmp_path)], 1), (["bundle"], 2)):
+        main([*words, "--objective", *more])
+        assert len(ends) == count and json.loads(capsys.readouterr().out)[0]["value_of_success"] is None
+
+
+@pytest.mark.simulation
+def test_searches_are_told_one_by_one_and_those_that_success_spared_at_once():
+    told = []
+    control = Control(Cem(8, 4, 1), repeat=3, execute=4, steps=31)
+    plan_episode("door-lock", 100_000, Objective(is_blind=True), control, searched=told.append)
+    assert told == [1, 1, 1, 0] and control.most_searches == 3
+    with_success = Control(Cem(32, 20, 2), execute=5, steps=150)
+    plan_episode("drawer-close", 100_000, Objective(), with_success, searched=told.append)
+    assert sum(told[4:]) == with_success.most_searches and told[-1] > 0
 
 
 @pytest.mark.simulation
