@@ -202,19 +202,24 @@ def test_recording_begins_and_ends_each_time_a_new_bag(graph, page, start, tmp_p
     topics = ["/liv/camera/embedding", "/liv/camera/reward", "/liv/verdict", "/liv/active_goal"]
     start("recorder_node", topics=topics, record_folder=str(tmp_path / "bags"), keep_free_mb=1)
     graph.wait(lambda: page.get("status").json()["can"]["record"], "the recorder")
-    folders = []
-    for _ in range(2):
+
+    def record():
         begun = page.post("record", on=True).json()
         assert begun["on"], begun
-        graph.wait(lambda: graph.node.count_subscribers("/liv/camera/reward") >= 3, "the recorder on rewards")
         again = page.post("record", on=True).json()
         assert "not recording" in again["message"]
-        for _ in range(10):  # a subscription that is known of may not be matched yet
-            graph.reward_of(graph.show())
+        # a subscription that is known of may not be matched yet
+        graph.wait(lambda: graph.reward_of(graph.show()) and has_recorded(begun["folder"]), "both to be recorded")
         ended = page.post("record", on=False).json()
         assert (ended["on"], ended["folder"]) == (False, begun["folder"])
         graph.wait(lambda: graph.node.count_subscribers("/liv/camera/reward") < 3, "the recorder to let go")
-        folders.append(ended["folder"])
+        return ended["folder"]
+
+    def has_recorded(folder):
+        wanted = ("messages of /liv/active_goal", "messages of /liv/camera/reward")
+        return graph.told("recorder_node", "bag") == folder and all(graph.told("recorder_node", key) for key in wanted)
+
+    folders = [record(), record()]
     assert len(set(folders)) == 2
     for folder in folders:
         assert os.path.dirname(folder) == str(tmp_path / "bags")
