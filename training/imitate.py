@@ -12,26 +12,27 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from liv_model.cloned_policy import Policy, inputs_of
-from liv_model.errors import ConfigError
+from liv_model.errors import ConfigError, DataError
+from liv_model.progress_bar import progress_bar
 from liv_model.whole_file import replace_json
-from training.imitate_demos import REPEAT, STEPS, Demonstrations, demonstrate
+from training.imitate_demos import OTHERS, REPEAT, STEPS, Demonstrations, demonstrate
 from training.imitate_policy import clone
 from training.live_scene import UNSEEN, LiveScene
-from training.representation import Representation, open_representation
+from training.representation import NOTHING, Representation, open_representation
 from training.scene import TEST_SEED, load_simulator
 from training.tasks import select_tasks
 from training.tasks import task as find_task
 from training.word_list import word_list
 from training.writable import require_file, require_folder
 
-STATE, NOTHING = "state", "nothing"
+STATE = "state"
 
 EXAMPLES = """examples:
   liv imitate --encoder models/metaworld --tasks drawer-close,window-close --demonstrations 10 --scenes 5
@@ -73,13 +74,13 @@ class Eye:
             return np.eye(len(texts), dtype=np.float32)
         return self.representation.encoder.encode_texts(list(texts))
 
-    def seen(self, demonstrations: Demonstrations) -> np.ndarray:
-        """Of every decision, float32 (T, D); D is 0 where nothing is seen."""
+    def seen(self, demonstrations: Demonstrations, seen: Callable[[int], None]) -> np.ndarray:
+        """Of every decision, float32 (T, D); D is 0 where nothing is seen. ``seen`` is told how many more pictures."""
         if self.is_shut:
             return demonstrations.observed[:, :0]
         if self.representation is None:
             return demonstrations.observed
-        return self.representation.encoder.encode_images(demonstrations.frames)
+        return self.representation.see(demonstrations.frames, seen)
 
     def look(self, scene: LiveScene) -> np.ndarray:
         """Of the scene as it is now, float32 (D,)."""
@@ -93,6 +94,8 @@ class Eye:
 def follow(policy: Policy, eye: Eye, goal: np.ndarray, scene: LiveScene) -> int | None:
     """Let a policy act until the task is done; the control steps it took, None if it was not done in time.
 
+    They are counted in whole decisions, so are multiples of ``REPEAT``.
+
     Args:
         policy: cloned on this eye.
         eye: what it acts on.
@@ -105,11 +108,11 @@ def follow(policy: Policy, eye: Eye, goal: np.ndarray, scene: LiveScene) -> int 
     return None
 
 
-def open_eye(name: str, *, seed: int = 0) -> Eye:
+def open_eye(name: str, *, seed: int = 0, threads: int = 1) -> Eye:
     """An eye by name: ``state``, ``nothing``, or as for :func:`open_representation`."""
     if name in (STATE, NOTHING):
         return Eye(is_shut=name == NOTHING)
-    return Eye(open_representation(name, seed=seed))
+    return Eye(open_representation(name, seed=seed, threads=threads))
 
 
 def imitate(
@@ -118,8 +121,10 @@ def imitate(
     """One policy for all tasks, and the goals (G, D) in the order of ``tasks``."""
     texts = [find_task(task).text for task in tasks]
     goals = eye.wanted(texts)
-    inputs = [inputs_of(eye.seen(demonstrations[t]), goals[i], demonstrations[t].felt) for i, t in enumerate(tasks)]
-    actions = [demonstrations[task].wanted for task in tasks]
+    shown = [demonstrations[task] for task in tasks]
+    with progress_bar("pictures", sum(len(d.felt) for d in shown), transient=True) as seen:
+        inputs = [inputs_of(eye.seen(d, seen), goal, d.felt) for d, goal in zip(shown, goals, strict=True)]
+    actions = [d.wanted for d in shown]
     known = {"model": eye.model, "instructions": texts}
     return clone(np.concatenate(inputs), np.concatenate(actions), **known, seed=seed, steps=steps), goals
 
@@ -129,28 +134,32 @@ def judge(
 ) -> dict[str, list[int | None]]:
     """Task to the control steps that each scene took, None for a failure."""
     found: dict[str, list[int | None]] = {}
-    for task, goal in zip(tasks, goals, strict=True):
-        found[task] = []
-        for seed in scenes:
-            with LiveScene(task, seed, eye.size) as scene:
-                found[task].append(follow(policy, eye, goal, scene))
+    with progress_bar("scenes", len(tasks) * len(scenes), transient=True) as judged:
+        for task, goal in zip(tasks, goals, strict=True):
+            found[task] = []
+            for seed in scenes:
+                with LiveScene(task, seed, eye.size) as scene:
+                    found[task].append(follow(policy, eye, goal, scene))
+                judged(1)
     return found
 
 
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
     arguments = _parser().parse_args(argv)
-    for name in ("demonstrations", "scenes", "train_steps"):
-        if getattr(arguments, name) < 1:
-            raise ConfigError("--" + name.replace("_", "-"), expected="1 or more", got=getattr(arguments, name))
+    for name, least in (("demonstrations", 1), ("scenes", 1), ("train_steps", 1), ("threads", 0)):
+        if getattr(arguments, name) < least:
+            raise ConfigError("--" + name.replace("_", "-"), expected=f"{least} or more", got=getattr(arguments, name))
     tasks = [words.name for words in select_tasks(arguments.tasks)]
     require_file(arguments.out, "-o")
     require_file(arguments.policy, "--policy")
     require_folder(arguments.data, "--data")
+    if arguments.out and arguments.policy and arguments.out.resolve() == arguments.policy.resolve():
+        raise ConfigError(f"--policy {arguments.policy}", expected="another file than that of -o", got="the same")
     load_simulator()
-    eye = open_eye(arguments.encoder, seed=arguments.seed)
+    eye = open_eye(arguments.encoder, seed=arguments.seed, threads=arguments.threads)
     began = time.monotonic()
-    demonstrations = {task: _demonstrations(arguments, task, eye) for task in tasks}
+    demonstrations = _demonstrations(arguments.data, tasks, arguments.demonstrations, eye)
     policy, goals = imitate(eye, tasks, demonstrations, seed=arguments.seed, steps=arguments.train_steps)
     if arguments.policy:
         policy.save(arguments.policy)
@@ -169,18 +178,27 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _demonstrations(arguments: argparse.Namespace, task: str, eye: Eye) -> Demonstrations:
-    """From the data folder, where they are or are put."""
-    count, size = arguments.demonstrations, eye.size
-    if arguments.data is None:
-        return demonstrate(task, count, size)
-    file = arguments.data / f"{task}.npz"
-    if not file.exists():
-        demonstrate(task, count, size).save(file)
-    found = Demonstrations.load(file).first(count)
-    if eye.representation and found.frames.shape[1] != size:
-        raise ConfigError(str(file), expected=f"frames of {size} pixels", got=found.frames.shape[1])
+def _demonstrations(folder: Path | None, tasks: Sequence[str], count: int, eye: Eye) -> dict[str, Demonstrations]:
+    """Of each task: from the folder, whose files are all looked at first, or made."""
+    files = {task: folder / f"{task}.npz" for task in tasks} if folder else {}
+    found = {task: _kept(file, count, eye) for task, file in files.items() if file.exists()}
+    for task in tasks:
+        if task not in found:
+            found[task] = demonstrate(task, count, eye.size)
+            if folder and eye.representation:  # else the pictures are too small for anyone
+                found[task].save(files[task])
     return found
+
+
+def _kept(file: Path, count: int, eye: Eye) -> Demonstrations:
+    """The first demonstrations of a file; DataError if they will not do."""
+    found = Demonstrations.load(file)
+    if found.count < count:
+        raise DataError(str(file), expected=f"{count} demonstrations or more", got=found.count, remedy=OTHERS)
+    side = found.frames.shape[1]
+    if eye.representation and side != eye.size:
+        raise DataError(str(file), expected=f"frames of {eye.size} pixels", got=side, remedy=OTHERS)
+    return found.first(count)
 
 
 def _tell(summary: dict, arguments: argparse.Namespace) -> None:
@@ -207,11 +225,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--encoder", required=True, metavar="NAME", help=what)
     words = {"type": word_list, "metavar": "NAME,NAME"}
     add("--tasks", required=True, help="unversioned Meta-World names; one policy for all", **words)
-    add("--demonstrations", type=int, default=10, metavar="N", help="of each task (default: 10)")
-    add("--seed", type=int, default=0, help="of the policy's weights and batches (default: 0)")
-    add("--scenes", type=int, default=10, metavar="N", help="unseen scenes of each task to judge in (default: 10)")
-    add("--train-steps", type=int, default=3000, metavar="N", help="of the optimizer (default: 3000)")
-    add("--data", type=Path, metavar="FOLDER", help="demonstrations, TASK.npz each; made where they are missing")
+    add("--demonstrations", type=int, default=10, metavar="N", help="of each task (default: %(default)s)")
+    what = "of the policy's weights and batches, and of the weights of random: (default: %(default)s)"
+    add("--seed", type=int, default=0, help=what)
+    what = "unseen scenes of each task to judge in (default: %(default)s)"
+    add("--scenes", type=int, default=10, metavar="N", help=what)
+    add("--train-steps", type=int, default=3000, metavar="N", help="of the optimizer (default: %(default)s)")
+    what = "of the CPU for a bundle; 0: as OpenVINO likes (default: %(default)s)"
+    add("--threads", type=int, default=1, metavar="N", help=what)
+    what = f"demonstrations, TASK.npz each; made where they are missing, and kept but for {STATE} and {NOTHING}"
+    add("--data", type=Path, metavar="FOLDER", help=what)
     add("--policy", type=Path, metavar="FILE", help="keep the policy, .npz")
     add("-o", "--out", type=Path, metavar="FILE", help="write what was found as JSON")
     add("--json", action="store_true", help="print it as JSON")

@@ -16,14 +16,16 @@ import numpy as np
 
 from liv_model.arrays_file import read_arrays
 from liv_model.errors import DataError
+from liv_model.progress_bar import progress_bar
 from liv_model.whole_file import replacing
 from training.attempt import smooth_noise
-from training.live_scene import LiveScene
+from training.live_scene import ACTION, FELT, OBSERVED, LiveScene
 from training.scene import load_simulator, rng_of, scripted_policy
 
 REPEAT = 3  # control steps of a decision: 27 decisions a second
 STEPS = 200  # control steps within which a task has to be done
 NOISE = 0.2  # share of full speed
+OTHERS = "name another --data, or remove the file: it is made anew"
 _SEEDS_TRIED = 5  # for each demonstration wanted
 
 
@@ -36,7 +38,7 @@ class Demonstrations:
         felt: float32 (T, 4), hand x, y, z in metres and gripper opening.
         observed: float32 (T, 39), the true state.
         wanted: float32 (T, 4), the scripted policy's action, within [-1, 1].
-        episode: int64 (T,), number of the demonstration, from 0, rising.
+        episode: int64 (T,), number of the demonstration, rising from 0.
     """
 
     frames: np.ndarray
@@ -45,10 +47,13 @@ class Demonstrations:
     wanted: np.ndarray
     episode: np.ndarray
 
+    @property
+    def count(self) -> int:
+        """Number of demonstrations."""
+        return int(self.episode[-1]) + 1
+
     def first(self, count: int) -> Demonstrations:
-        """The first ``count`` demonstrations; DataError if there are fewer."""
-        if count > self.episode[-1] + 1:
-            raise DataError("demonstrations", expected=f"{count} of each task", got=int(self.episode[-1]) + 1)
+        """The first ``count`` demonstrations."""
         kept = self.episode < count
         return Demonstrations(**{f.name: getattr(self, f.name)[kept] for f in fields(self)})
 
@@ -59,12 +64,36 @@ class Demonstrations:
 
     @classmethod
     def load(cls, path: Path) -> Demonstrations:
-        """Read such a file; DataError if it is none."""
+        """Read such a file; DataError if it is none, or a damaged one."""
         try:
             stored = read_arrays(path)
-            return cls(**{f.name: stored[f.name] for f in fields(cls)})
+            found = cls(**{f.name: stored[f.name] for f in fields(cls)})
+            found._require_whole()
         except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"demonstrations {path}", expected="an .npz of liv imitate", got=error) from error
+            what = f"demonstrations {path}"
+            raise DataError(what, expected="an .npz of liv imitate", got=error, remedy=OTHERS) from error
+        return found
+
+    def _require_whole(self) -> None:
+        """ValueError unless every column is as its description says."""
+        count, side = self.episode.size, (*self.frames.shape, 0, 0)[1]
+        wanted = {
+            "frames": ("uint8", (count, side, side, 3)),
+            "felt": ("float32", (count, FELT)),
+            "observed": ("float32", (count, OBSERVED)),
+            "wanted": ("float32", (count, ACTION)),
+            "episode": ("int64", (count,)),
+        }
+        for name, (dtype, shape) in wanted.items():
+            found = getattr(self, name)
+            if (found.dtype, found.shape) != (dtype, shape):
+                raise ValueError(f"{name} {found.dtype} {found.shape}, not {dtype} {shape}")
+        if not count:
+            raise ValueError("no decision")
+        if self.episode[0] != 0 or not np.isin(np.diff(self.episode), (0, 1)).all():
+            raise ValueError("episodes that do not rise from 0 one by one")
+        if not all(np.isfinite(column).all() for column in (self.felt, self.observed, self.wanted)):
+            raise ValueError("numbers that are not finite")
 
 
 def demonstrate(task: str, count: int, size: int, first_seed: int = 0) -> Demonstrations:
@@ -74,12 +103,14 @@ def demonstrate(task: str, count: int, size: int, first_seed: int = 0) -> Demons
         DataError: it hardly ever succeeds.
     """
     episodes: list[dict[str, list[np.ndarray]]] = []
-    for seed in range(first_seed, first_seed + _SEEDS_TRIED * count):
-        episode = _attempt(task, seed, size)
-        if episode is not None:
-            episodes.append(episode)
-        if len(episodes) == count:
-            break
+    with progress_bar(f"demonstrations of {task}", count, transient=True) as made:
+        for seed in range(first_seed, first_seed + _SEEDS_TRIED * count):
+            episode = _attempt(task, seed, size)
+            if episode is not None:
+                episodes.append(episode)
+                made(1)
+            if len(episodes) == count:
+                break
     if len(episodes) < count:
         raise DataError(f"{task}", expected=f"{count} successes of the scripted policy", got=len(episodes))
     columns = {name: np.stack([row for e in episodes for row in e[name]]) for name in episodes[0]}
