@@ -2,7 +2,8 @@
 """A scene that is acted in step by step: what the arm feels, a picture of now, and a state to come back to.
 
 A state is exact: from a restored one the same actions give the same trajectory, bit for bit, in this process or in
-another with the scene of the same task and seed (``test_live_scene.py`` holds it for tasks of every kind).
+another with the scene of the same task and seed (``test_live_scene.py`` holds it for tasks of every kind, and for all
+that ``make uses`` plans).
 """
 
 from __future__ import annotations

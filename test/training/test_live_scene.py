@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from training.live_scene import LiveScene
-from training.scene import Scene
+from training.scene import STEP_LIMIT, Scene, scripted_policy
+from training.uses.plan import FULL
 from training.view import View
 
 SIZE = 32
 # a hinge, a slide, a button with a spring, a free object, a tool, several objects
 TASKS = ("door-open", "drawer-close", "button-press", "pick-place", "hammer", "peg-insert-side")
+PLANNED = sorted({*FULL.known_tasks, *FULL.new_tasks} - {*TASKS})  # in make uses
 
 pytestmark = pytest.mark.simulation
 
@@ -47,6 +49,20 @@ def test_the_same_actions_from_a_restored_state_give_the_same_trajectory(task):
         other.restore(pickle.loads(pickle.dumps(state)))  # as another process would
         assert np.array_equal(trajectory(other, actions(40, 1)), there)
         assert np.array_equal(scene.picture(), other.picture())
+
+
+@pytest.mark.parametrize("task", PLANNED)
+def test_so_it_is_on_the_way_to_success_in_every_task_that_is_planned(task):
+    policy, states, done, rows = scripted_policy(task), [], [], []
+    with LiveScene(task, 3, SIZE) as scene:
+        while not scene.succeeded and len(done) < STEP_LIMIT:
+            states.append(scene.save())
+            done.append(policy.get_action(scene.observation))
+            rows.append(trajectory(scene, done[-1:])[0])
+        assert scene.succeeded
+        for back in (5, 20):
+            scene.restore(states[-back])
+            assert np.array_equal(trajectory(scene, done[-back:]), rows[-back:])
 
 
 def test_a_restored_state_looks_and_feels_as_it_did():
