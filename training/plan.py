@@ -24,11 +24,13 @@ import numpy as np
 from liv_model.errors import ConfigError, DataError
 from liv_model.progress_bar import progress_bar
 from liv_model.whole_file import replace_text
+from training.episodes import EpisodeWriter
 from training.imitate_demos import REPEAT
 from training.live_scene import ACTION, LiveScene, State
 from training.plan_cem import Cem, search
 from training.plan_end import End, write_picture
 from training.plan_objective import OPPOSITE, RIGHT, SIMULATOR, Objective, open_objective
+from training.plan_record import recording
 from training.plan_rollouts import Rollouts
 from training.representation import NOTHING, Representation
 from training.scene import CONTROL_STEP_S, SIMULATED_STEPS, TEST_SEED, load_simulator, rng_of
@@ -41,6 +43,7 @@ EXAMPLES = """examples:
   liv plan --objective models/metaworld --tasks window-close --scenes 3 --sequences 40 --iterations 2
   liv plan --objective models/metaworld --tasks door-lock --instruction opposite      how well is it obeyed?
   liv plan --objective models/metaworld --tasks window-close --pictures found      what did the search find?
+  liv plan --objective runs/mine --tasks window-close --seed 0 --record data/planned      to learn from failures
   liv plan --objective simulator --tasks door-lock,door-unlock      the simulator's own reward: what can be had at most
 
 Call it again with the same -o to go on after a stop.
@@ -163,7 +166,7 @@ def plan_episode(
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
     arguments = _parser().parse_args(argv)
-    for name, least in (("scenes", 1), ("first_scene", 0), ("workers", 0), ("threads", 0)):
+    for name, least in (("scenes", 1), ("seed", 0), ("first_scene", 0), ("workers", 0), ("threads", 0)):
         if getattr(arguments, name) < least:
             raise ConfigError("--" + name.replace("_", "-"), expected=f"{least} or more", got=getattr(arguments, name))
     tasks = [words.name for words in select_tasks(arguments.tasks)]
@@ -171,9 +174,14 @@ def main(argv: list[str] | None = None) -> int:
     execute = min(Control.execute, cem.horizon) if arguments.execute is None else arguments.execute
     control = Control(cem, arguments.repeat, execute, arguments.steps)
     require_file(arguments.out, "-o")
-    require_folder(arguments.pictures, "--pictures")
+    for folder, name in ((arguments.pictures, "--pictures"), (arguments.record, "--record")):
+        require_folder(folder, name)
+    if arguments.record and (arguments.instruction != RIGHT or arguments.objective in (SIMULATOR, NOTHING)):
+        expected = f"attempts at the task by what it looks like: an encoder, and --instruction {RIGHT}"
+        got = f"--objective {arguments.objective}, --instruction {arguments.instruction}"
+        raise ConfigError("--record", expected=expected, got=got)
     load_simulator()
-    first = TEST_SEED + arguments.first_scene
+    first = arguments.seed + arguments.first_scene
     rows = _plan_all(arguments, tasks, range(first, first + arguments.scenes), control)
     _tell(rows, tasks, arguments.json)
     return 0
@@ -194,12 +202,22 @@ def _plan_all(arguments: argparse.Namespace, tasks: Sequence[str], scenes: range
     ):
         for task, seed in missing:
             found = plan_episode(task, seed, objectives[task], control, pool=pool, searched=searched)
+            if arguments.record:
+                _record(arguments.record, task, seed, objectives[task], found, control)
             told = _told(arguments, task, seed, objectives[task], found)
             row = rows[task, seed] = {"task": task, "scene": seed, **told, **settings}
             if arguments.out:
                 with arguments.out.open("a") as file:
                     file.write(json.dumps(row) + "\n")
     return [rows[place] for place in wanted]
+
+
+def _record(store: Path, task: str, seed: int, objective: Objective, found: Planned, control: Control) -> None:
+    source = f"liv plan, {objective.model}"
+    episode = recording(task, seed, found.actions, repeat=control.repeat, size=objective.size, source=source)
+    with EpisodeWriter(store, objective.size, objective.size) as writer:
+        if (task, episode.outcome, seed, episode.camera, source) not in writer.keys:  # planned once more, without -o
+            writer.append(episode)
 
 
 def _told(arguments: argparse.Namespace, task: str, seed: int, objective: Objective, found: Planned) -> dict:
@@ -290,7 +308,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--tasks", required=True, help="unversioned Meta-World names", **words)
     add("--instruction", default=RIGHT, help=f"{RIGHT}, {OPPOSITE}, or a text (default: %(default)s)")
     add("--scenes", type=int, default=5, metavar="N", help="of each task (default: %(default)s)")
-    add("--first-scene", type=int, default=0, metavar="N", help="number of the first of them (default: %(default)s)")
+    what = "of the first scene; training begins at 0 (default: %(default)s, unseen)"
+    add("--seed", type=int, default=TEST_SEED, metavar="N", help=what)
+    what = "how many scenes to pass over (default: %(default)s)"
+    add("--first-scene", type=int, default=0, metavar="N", help=what)
     add("--sequences", type=int, default=defaults.sequences, metavar="N", help="an iteration (default: %(default)s)")
     add("--horizon", type=int, default=defaults.horizon, metavar="N", help="actions of each (default: %(default)s)")
     add("--iterations", type=int, default=defaults.iterations, metavar="N", help="of the search (default: %(default)s)")
@@ -307,6 +328,8 @@ def _parser() -> argparse.ArgumentParser:
     add("-o", "--out", type=Path, metavar="FILE", help="an episode a line, JSON; what is in it is not done again")
     what = "a picture of each episode's end, beside the scripted policy's success, with their values"
     add("--pictures", type=Path, metavar="FOLDER", help=what)
+    what = "an episode store that grows by what was done: learn from failures, docs/training.md"
+    add("--record", type=Path, metavar="STORE", help=what)
     add("--json", action="store_true", help="print the episodes as JSON")
     return parser
 
