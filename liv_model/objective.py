@@ -135,6 +135,8 @@ def info_nce(
     temperature: float = 1.0,
     labels: Tensor | None = None,
     others: Tensor | None = None,
+    failed: Tensor | None = None,
+    attempted: Tensor | None = None,
 ) -> Tensor:
     """Symmetric InfoNCE over the B x B cosines: the mean of the row and the column cross entropy.
 
@@ -144,6 +146,9 @@ def info_nce(
         temperature: the cosines are divided by this.
         labels: int64 (B,); pairs off the diagonal with equal labels are left out. None: nothing is left out.
         others: embeddings of texts that are about none of the videos, (M, D): further wrong columns of the rows.
+        failed: embeddings of pictures in which attempts that failed ended, (F, D): further wrong pictures of the texts
+            that were attempted.
+        attempted: bool (B, F), which failure was an attempt at which text: it says nothing about the others.
 
     Returns:
         Scalar float32.
@@ -161,7 +166,11 @@ def info_nce(
         if others is not None:
             wrong = images @ F.normalize(others.float(), dim=-1).T / temperature  # (B, M)
             rows = torch.cat([logits, wrong], dim=1)  # (B, B + M)
-        return 0.5 * (F.cross_entropy(rows, target) + F.cross_entropy(logits.T, target))
+        columns = logits.T  # (B, B)
+        if failed is not None:
+            wrong = texts @ F.normalize(failed.float(), dim=-1).T / temperature  # (B, F)
+            columns = torch.cat([columns, wrong.masked_fill(~attempted, float("-inf"))], dim=1)  # (B, B + F)
+        return 0.5 * (F.cross_entropy(rows, target) + F.cross_entropy(columns, target))
 
 
 def liv_loss(
@@ -172,6 +181,8 @@ def liv_loss(
     permutations: Tensor | None = None,
     labels: Tensor | None = None,
     others: Tensor | None = None,
+    failed: Tensor | None = None,
+    attempted: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> LivTerms:
     """``LIV = w_v VIP(o_T) + w_l VIP(e_l) + w_c InfoNCE(o_text, e_l)``.
@@ -184,6 +195,8 @@ def liv_loss(
             None draws them.
         labels: int64 (B,), equal for equal texts; used, and required, with ``config.mask_same_text`` only.
         others: embeddings of texts about none of the videos, (M, D), for InfoNCE; None as released.
+        failed: embeddings of ends of failed attempts, (F, D), for InfoNCE; None as released.
+        attempted: bool (B, F), which failure was an attempt at which text.
         generator: where permutations are drawn from; None is torch's own.
 
     Raises:
@@ -204,6 +217,8 @@ def liv_loss(
         temperature=config.temperature,
         labels=labels if config.mask_same_text else None,
         others=others,
+        failed=failed,
+        attempted=attempted,
     )
     total = config.weight_vision * vision + config.weight_language * language + config.weight_contrast * contrast
     return LivTerms(total, vision, language, contrast)

@@ -45,6 +45,7 @@ REPORT = "report.json"
 _EPILOG = """examples:
   liv finetune --bags bags/today --from models/metaworld -o models/mine
   liv finetune --bags bags/today --from models/metaworld -o models/mine --set steps=300 --rehearse data/train
+  liv finetune --bags bags/today -o models/mine --set sampler.failures=16      learn from what failed, too
   liv finetune --data data/mine --from models/liv -o models/mine --json
 
 Ctrl-C at any time; the same command goes on. Exit code 0: recommended, 1: made, but not recommended (`liv deploy` then
@@ -114,7 +115,8 @@ def finetune(wish: Wish, *, overwrite: bool = False) -> dict[str, Any] | None:
     _keep_plan(wish)
     left_out = _extract(wish)
     sources = [*([wish.work / "episodes"] if wish.bags else []), *wish.stores]
-    parts = split(sources, wish.rehearse, wish.work, share=wish.share, seed=wish.seed)
+    from_failures = wish.config.sampler.failures > 0
+    parts = split(sources, wish.rehearse, wish.work, share=wish.share, seed=wish.seed, learn_failures=from_failures)
     if not _train(wish, parts.train):
         return None
     made = _export(wish, parts)

@@ -28,14 +28,16 @@ class Split:
         train: to learn from.
         held_out: to judge by.
         successes: attempts in ``train``.
+        failures: likewise. Where nothing is to be learned from failures there are none, and all are kept aside, but for
+            those of a simulated scene of which a success is learned from.
         held_out_successes: attempts in ``held_out``.
-        held_out_failures: likewise. Nothing is learned from failures: all are kept aside, but for those of a
-            simulated scene of which a success is learned from.
+        held_out_failures: likewise.
     """
 
     train: Path
     held_out: Path
     successes: int
+    failures: int
     held_out_successes: int
     held_out_failures: int
 
@@ -48,24 +50,42 @@ def attempt_of(record: EpisodeRecord) -> Attempt:
     return record.task, record.seed, record.source if record.seed == 0 else ""
 
 
-def kept_aside(records: Sequence[EpisodeRecord], share: float, seed: int) -> set[Attempt]:
+def kept_aside(
+    records: Sequence[EpisodeRecord], share: float, seed: int, *, learn_failures: bool = False
+) -> set[Attempt]:
     """The attempts to keep aside: of each task's successes a share, drawn by ``seed``, and what only failed.
 
     Of one success of a task none is kept aside, of more at least one, of five and more at least two, and never all.
+    With ``learn_failures`` the same goes for what only failed.
     """
     successes = {attempt_of(record) for record in records if record.outcome == "success"}
+    failures = {attempt_of(record) for record in records} - successes
+    aside = _drawn(successes, share, seed)
+    return aside | (_drawn(failures, share, seed) if learn_failures else failures)
+
+
+def _drawn(attempts: set[Attempt], share: float, seed: int) -> set[Attempt]:
+    """A share of the attempts at each task."""
     of_task: dict[str, list[Attempt]] = defaultdict(list)
-    for attempt in sorted(successes):
+    for attempt in sorted(attempts):
         of_task[attempt[0]].append(attempt)
-    aside = {attempt_of(record) for record in records} - successes
-    for task, attempts in of_task.items():
-        count = min(len(attempts) - 1, max(2 if len(attempts) > 4 else 1, round(share * len(attempts))))
-        order = np.random.default_rng([seed, *task.encode()]).permutation(len(attempts))
-        aside |= {attempts[i] for i in order[:count]}
-    return aside
+    drawn: set[Attempt] = set()
+    for task, of_it in of_task.items():
+        count = min(len(of_it) - 1, max(2 if len(of_it) > 4 else 1, round(share * len(of_it))))
+        order = np.random.default_rng([seed, *task.encode()]).permutation(len(of_it))
+        drawn |= {of_it[i] for i in order[:count]}
+    return drawn
 
 
-def split(sources: Sequence[Path], along: Sequence[Path], folder: Path, *, share: float, seed: int) -> Split:
+def split(
+    sources: Sequence[Path],
+    along: Sequence[Path],
+    folder: Path,
+    *,
+    share: float,
+    seed: int,
+    learn_failures: bool = False,
+) -> Split:
     """Write ``train`` and ``held_out`` below a folder, or find them there as an earlier call left them.
 
     Args:
@@ -74,23 +94,26 @@ def split(sources: Sequence[Path], along: Sequence[Path], folder: Path, *, share
         folder: to write to.
         share: of the successes to keep aside.
         seed: of which.
+        learn_failures: whether failures are learned from, too, but for as large a share.
 
     Raises:
         DataError: no success is left to learn from or to judge by, or stores of several sizes.
     """
     if not (folder / _DONE).is_file():
-        _write(sources, along, folder, share, seed)
+        _write(sources, along, folder, share, seed, learn_failures)
     found = json.loads((folder / _DONE).read_text(encoding="utf-8"))
     return Split(folder / "train", folder / "held_out", **found)
 
 
-def _write(sources: Sequence[Path], along: Sequence[Path], folder: Path, share: float, seed: int) -> None:
+def _write(
+    sources: Sequence[Path], along: Sequence[Path], folder: Path, share: float, seed: int, learn_failures: bool
+) -> None:
     stores = [EpisodeStore(path) for path in sources]
     records = [record for store in stores for record in store.records]
-    aside = kept_aside(records, share, seed)
-    learned = {attempt_of(r) for r in records if r.outcome == "success"} - aside
-    judged = [{attempt_of(r) for r in records if (r.outcome == "success") is good} & aside for good in (True, False)]
-    if not judged[0]:
+    aside = kept_aside(records, share, seed, learn_failures=learn_failures)
+    good, bad = ({attempt_of(r) for r in records if (r.outcome == "success") is is_good} for is_good in (True, False))
+    learned = good - aside
+    if not good & aside:
         raise DataError(
             "episodes to fine-tune on",
             expected="at least two successes of some task: one to learn from, one to judge by",
@@ -103,15 +126,15 @@ def _write(sources: Sequence[Path], along: Sequence[Path], folder: Path, share: 
         EpisodeWriter(folder / "held_out", height, width) as held_out,
     ):
         for store in stores:
-            _copy(store, [i for i in store.select(outcome="success") if attempt_of(store.records[i]) in learned], train)
             _copy(store, [i for i, r in enumerate(store.records) if attempt_of(r) in aside], held_out)
-        for store in map(EpisodeStore, along):
-            numbers = [i for i in store.select(outcome="success") if attempt_of(store.records[i]) not in aside]
-            _copy(store, numbers, train)
+        for store in (*stores, *map(EpisodeStore, along)):
+            wanted = store.select(outcome=None if learn_failures else "success")
+            _copy(store, [i for i in wanted if attempt_of(store.records[i]) not in aside], train)
     for path in (*sources, *along):
         if found := store_paraphrases(path):
             keep_paraphrases(folder / "train", found)
-    counts = asdict(Split(folder, folder, len(learned), len(judged[0]), len(judged[1])))
+    failed = len(bad - aside) if learn_failures else 0
+    counts = asdict(Split(folder, folder, len(learned), failed, len(good & aside), len(bad & aside)))
     replace_json(folder / _DONE, {key: value for key, value in counts.items() if isinstance(value, int)})
 
 

@@ -45,6 +45,7 @@ class SamplerConfig:
         paraphrase: probability that a text is another way to say the task, not its instruction.
         phrases: whether the other ways are those of the patterns (training.phrases), too; not as released.
         distractors: texts about none of the videos that a batch brings along; 0 as released.
+        failures: pictures in which failed attempts ended that a batch brings along; 0 as released.
     """
 
     kind: str = "subclips"
@@ -52,6 +53,7 @@ class SamplerConfig:
     paraphrase: float = 0.5
     phrases: bool = False
     distractors: int = 0
+    failures: int = 0
 
     def __post_init__(self) -> None:
         """Refuse settings out of their range."""
@@ -60,8 +62,9 @@ class SamplerConfig:
         for name in ("alpha", "paraphrase"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"sampler.{name}", expected="a number in [0, 1]", got=getattr(self, name))
-        if self.distractors < 0:
-            raise ConfigError("sampler.distractors", expected="0 or more", got=self.distractors)
+        for name in ("distractors", "failures"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"sampler.{name}", expected="0 or more", got=getattr(self, name))
 
 
 def sample_subclip(length: int, rng: np.random.Generator, alpha: float = 0.95) -> FiveFrames:
@@ -103,6 +106,8 @@ class Batch:
         labels: int64 (B,), of all videos, equal for those of one instruction, however it is said.
         episodes: int64 (B,), numbers in the store, of all videos.
         distractors: texts about none of the videos.
+        failures: uint8 (F, S, S, 3), pictures in which failed attempts at these instructions ended.
+        failure_labels: int64 (F,), of what was attempted.
     """
 
     images: np.ndarray
@@ -110,6 +115,8 @@ class Batch:
     labels: np.ndarray
     episodes: np.ndarray
     distractors: list[str]
+    failures: np.ndarray
+    failure_labels: np.ndarray
 
 
 class Sampler:
@@ -158,6 +165,7 @@ class Sampler:
         instructions = sorted({store.records[i].text for i in self.episodes})
         self._label = {text: n for n, text in enumerate(instructions)}
         self._paraphrases = store_paraphrases(store.path)
+        self._failed = self._find_failed()
         self._everyday, self._undone = distractors.everyday(), distractors.undone(self.tasks)
 
     @property
@@ -187,8 +195,38 @@ class Sampler:
             frames = [self._store.frames[record.start + i] for i in self._draw(record.count, of_row)]  # views
             augment(frames, self._augmentation, of_row, out=images[:, place])
             texts.append(self._say(record.task, record.text, of_row))
+        distractors, (failures, failure_labels) = self._distract(rng), self._fail(rng)
         self._store.release()
-        return Batch(images, texts, np.array(labels, np.int64), numbers, self._distract(rng))
+        return Batch(images, texts, np.array(labels, np.int64), numbers, distractors, failures, failure_labels)
+
+    def _find_failed(self) -> list[int]:
+        """Attempts at the instructions that failed; DataError where some are wanted and there are none."""
+        if not self._config.failures:
+            return []
+        found = [
+            number
+            for number, record in enumerate(self._store.records)
+            if record.outcome != "success" and record.text in self._label and record.count >= SHORTEST_EPISODE
+        ]
+        if not found:
+            raise DataError(
+                f"episode store {self._store.path}",
+                expected=f"failed attempts at the tasks, as sampler.failures is {self._config.failures}",
+                got="none",
+                remedy="record failures too (verdict 2), or set sampler.failures=0",
+            )
+        return found
+
+    def _fail(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Where failed attempts ended, (F, S, S, 3), as late as the pictures that texts go with; and what was tried."""
+        side, numbers = self._store.height, self._failed and rng.choice(self._failed, size=self._config.failures)
+        pictures = np.empty((len(numbers), side, side, 3), np.uint8)
+        for place, number in enumerate(numbers):
+            record = self._store.records[number]
+            end = self._store.frames[record.start + self._draw(record.count, rng).text]
+            augment([end], self._augmentation, rng, out=pictures[place : place + 1])
+        labels = [self._label[self._store.records[number].text] for number in numbers]
+        return pictures, np.array(labels, np.int64)
 
     def _distract(self, rng: np.random.Generator) -> list[str]:
         """Half of them undo a task where there is such a text, the others are about other things."""

@@ -159,22 +159,29 @@ class Trainer:
         """The objective of the whole batch, of which this process has embedded its share."""
         config = self.config
         images = torch.from_numpy(batch.images).to(self._device, non_blocking=True)  # (5, b, S, S, 3)
+        failures = torch.from_numpy(batch.failures).to(self._device, non_blocking=True)  # (F, S, S, 3)
         tokens = self._tokenizer.encode([*batch.texts, *batch.distractors])  # (b + M, L)
         with self._autocast():
             # the five frames of all videos as one batch: batch norm sees them together, as released
-            frames, texts = self._towers(images.flatten(0, 1), torch.from_numpy(tokens).to(self._device))
+            pictures = torch.cat([images.flatten(0, 1), failures])  # (5 b + F, S, S, 3)
+            pictures, texts = self._towers(pictures, torch.from_numpy(tokens).to(self._device))
+        frames, failed = pictures.split([len(pictures) - len(failures), len(failures)])  # (5 b, D), (F, D)
         texts, others = texts.split([len(batch.texts), len(batch.distractors)])  # (b, D), (M, D)
         videos = torch.cat([frames.unflatten(0, images.shape[:2]), texts[None]]).transpose(0, 1)  # (b, 6, D)
         *frames, texts = gather_rows(videos, self.accelerator).unbind(1)  # six of (B, D)
         # the same on every process
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + number)
+        labels = torch.from_numpy(batch.labels).to(self._device)  # (B,)
+        failure_labels = torch.from_numpy(batch.failure_labels).to(self._device)  # (F,)
         return liv_loss(
             torch.stack(frames),  # (5, B, D)
             texts,
             config.objective,
             permutations=draw_permutations(2 * config.objective.negatives, len(texts), generator),
-            labels=torch.from_numpy(batch.labels).to(self._device),
+            labels=labels,
             others=others if len(others) else None,
+            failed=failed if len(failed) else None,
+            attempted=labels[:, None] == failure_labels,
         )
 
     def _autocast(self) -> AbstractContextManager:

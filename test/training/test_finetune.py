@@ -77,7 +77,7 @@ def test_a_bundle_comes_out_and_the_same_command_goes_on(finetune, base, tmp_pat
     assert code in (0, 1), err
     found, made = json.loads(out), Bundle.load(tmp_path / "new")
     assert found["old"] == Bundle.load(base).identity and found["new"] == made.identity
-    assert found["episodes"] == {"successes": 12, "held_out_successes": 4, "held_out_failures": 2}
+    assert found["episodes"] == {"successes": 12, "failures": 0, "held_out_successes": 4, "held_out_failures": 2}
     assert [bad["reason"] for bad in found["left_out"]] == ["verdict: expected success or failure, got discard"] * 2
     assert {"language_voc", "image_voc", "top1", "top1_known", "success_auc"} <= set(found["metrics"])
     voc = found["metrics"]["language_voc"]
@@ -176,6 +176,17 @@ def test_what_is_rehearsed_is_learned_and_never_judged_by(squares, tmp_path):
     assert len(train_store) == 8 + 48 and len(held_out) == 4 + 4
     assert not {r.key for r in train_store.records} & {r.key for r in held_out.records}
     assert split([], [], tmp_path, share=0.4, seed=0) == found  # as an earlier call left it
+
+
+def test_failures_are_learned_from_where_that_is_wanted_but_for_a_share(squares, tmp_path):
+    records = [record("a", n) for n in range(4)] + [record("a", n, "failure") for n in range(10, 18)]
+    aside = kept_aside(records, 0.25, 0, learn_failures=True)
+    assert (len(aside), sum(a[2] >= "bags/10" and len(a[2]) == 7 for a in aside)) == (1 + 2, 2)
+    found = split([squares / "held_out"], [], tmp_path, share=0.4, seed=0, learn_failures=True)
+    train_store, held_out = EpisodeStore(found.train), EpisodeStore(found.held_out)
+    failed = [r for r in train_store.records if r.outcome != "success"]
+    assert len(failed) == found.failures == 8 and found.held_out_failures == 4  # those of the scenes learned from
+    assert not {r.key for r in train_store.records} & {r.key for r in held_out.records}
 
 
 def row(metric, low, high):

@@ -41,7 +41,7 @@ def vip_by_hand(first, now, after, goal, gamma, permutations) -> float:
     return total
 
 
-def info_nce_by_hand(images, texts, scale, labels, further=()) -> float:
+def info_nce_by_hand(images, texts, scale, labels, further=(), failed=()) -> float:
     batch, total = len(images), 0.0
     for a, b in ((images, texts), (texts, images)):
         for i in range(batch):
@@ -49,6 +49,9 @@ def info_nce_by_hand(images, texts, scale, labels, further=()) -> float:
             denominator = sum(math.exp(scale * float(np.dot(a[i], b[j]))) for j in others)
             if a is images:
                 denominator += sum(math.exp(scale * float(np.dot(a[i], x))) for x in further)
+            else:
+                ends = [x for x, label in failed if label == labels[i]]
+                denominator += sum(math.exp(scale * float(np.dot(a[i], x))) for x in ends)
             total -= math.log(math.exp(scale * float(np.dot(a[i], b[i]))) / denominator)
     return total / (2 * batch)
 
@@ -134,6 +137,22 @@ def test_texts_about_no_video_are_further_wrong_columns():
         others=torch.tensor(others),
     )
     assert float(got) == pytest.approx(info_nce_by_hand(images, texts, 10, labels, others), rel=1e-5)
+
+
+def test_ends_of_failures_are_further_wrong_pictures_of_what_was_attempted():
+    rng = np.random.default_rng(3)
+    images, texts, failed = unit(rng, B, D), unit(rng, B, D), unit(rng, 5, D)
+    labels, of_failed = np.array([0, 1, 0, 2, 3, 1, 4]), np.array([0, 2, 2, 4, 9])  # 9: none of the batch
+    ends = torch.tensor(failed, requires_grad=True)
+    attempted = torch.tensor(labels[:, None] == of_failed)
+    kept = {"temperature": 0.1, "labels": torch.tensor(labels)}
+    got = info_nce(torch.tensor(images), torch.tensor(texts), failed=ends, attempted=attempted, **kept)
+    by_hand = info_nce_by_hand(images, texts, 10, labels, failed=list(zip(failed, of_failed, strict=True)))
+    assert float(got.detach()) == pytest.approx(by_hand, rel=1e-5)
+    got.backward()
+    pushed = -ends.grad.numpy()  # where a step goes: away from the text, and nowhere for 9
+    assert [float(pushed[k] @ texts[i]) < 0 for k, i in ((1, 3), (2, 3), (3, 6))] == [True] * 3
+    assert not pushed[4].any()
 
 
 def test_info_nce_with_one_label_only_is_zero():

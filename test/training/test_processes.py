@@ -17,7 +17,8 @@ from training import checkpoint, train  # noqa: E402
 from training.processes import make_accelerator, share  # noqa: E402
 
 TUTORIAL = train.DEFAULT_CONFIG.with_name("tutorial.yaml")
-# Norms over groups: statistics of a batch would be those of each process's share. All terms, negatives, distractors.
+# Norms over groups: statistics of a batch would be those of each process's share. All terms, negatives, distractors;
+# where the store has some, failures too.
 SETTINGS = [
     "batch=8",
     "accumulate=2",
@@ -32,9 +33,10 @@ SETTINGS = [
 
 
 def test_two_processes_have_the_gradient_of_one(squares, tmp_path):
-    data = (squares / "train", tmp_path / "run", TUTORIAL, SETTINGS)
+    settings = [*SETTINGS, "sampler.failures=3"]
+    data = (squares / "held_out", tmp_path / "run", TUTORIAL, settings)
     two_processes.run(two_processes.gradient, *data, tmp_path / "two.pt")
-    two_processes.gradient(squares / "train", tmp_path / "one", TUTORIAL, SETTINGS, tmp_path / "one.pt")
+    two_processes.gradient(squares / "held_out", tmp_path / "one", TUTORIAL, settings, tmp_path / "one.pt")
     one, two = torch.load(tmp_path / "one.pt"), torch.load(tmp_path / "two.pt")
     assert (one["processes"], two["processes"]) == (1, 2)
     assert two["numbers"] == pytest.approx(one["numbers"], rel=1e-5)

@@ -150,6 +150,27 @@ def test_a_batch_brings_the_asked_number_of_distractors(squares):
     assert np.array_equal(plain.images, more.images) and plain.texts == more.texts
 
 
+def test_a_batch_brings_ends_of_failures_of_what_is_learned(squares):
+    store = EpisodeStore(squares / "held_out")
+    config, plainly = SamplerConfig(failures=7), AugmentConfig(scale=(1.0, 1.0), colour=0.0)
+    sampler = Sampler(store, ("red-left",), config, plainly, 0)
+    plain = Sampler(store, ("red-left",), SamplerConfig(), plainly, 0).batch(3, 6)
+    batch = sampler.batch(3, 6)
+    assert np.array_equal(plain.images, batch.images) and plain.failures.shape == (0, 32, 32, 3)
+    failed = [r for r in store.records if r.task == "red-left" and r.outcome != "success"]
+    ends = [store.frames[r.start + i] for r in failed for i in range(int(0.95 * r.count) - 1, r.count)]
+    assert batch.failures.shape == (7, 32, 32, 3)
+    assert all(any(np.array_equal(picture, end) for end in ends) for picture in batch.failures)
+    assert batch.failure_labels.tolist() == [0] * 7
+    share = sampler.batch(3, 6, slice(2, 4))  # every process has all of them
+    assert np.array_equal(share.failures, batch.failures)
+
+
+def test_failures_that_are_wanted_and_not_there_are_missed(squares):
+    with pytest.raises(DataError, match=r"failed attempts at the tasks.*got none.*sampler\.failures=0"):
+        Sampler(EpisodeStore(squares / "train"), (), SamplerConfig(failures=1), AugmentConfig(), 0)
+
+
 def test_only_successes_of_the_asked_tasks(squares):
     store = EpisodeStore(squares / "held_out")
     sampler = Sampler(store, ("red-left",), SamplerConfig(), AugmentConfig(), 0)
@@ -159,9 +180,9 @@ def test_only_successes_of_the_asked_tasks(squares):
 
 
 def test_bad_settings_are_refused():
-    for wrong in (lambda: SamplerConfig(kind="x"), lambda: SamplerConfig(alpha=2.0)):
+    for wrong in ({"kind": "x"}, {"alpha": 2.0}, {"failures": -1}, {"distractors": -1}):
         with pytest.raises(ConfigError):
-            wrong()
+            SamplerConfig(**wrong)
     for wrong in ({"scale": (0.5, 0.2)}, {"ratio": (0.0, 1.0)}, {"colour": 1.0}):
         with pytest.raises(ConfigError):
             AugmentConfig(**wrong)
