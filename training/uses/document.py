@@ -283,7 +283,7 @@ def _per_task(rows: Sequence[Row], tasks: Sequence[str], values: Callable[[Row],
 
 def _why(findings: Findings, here: Path) -> list[str]:
     steps = findings.plan.results.pretrain().steps
-    results_page = os.path.relpath(ROOT / "docs" / "results.md", here)
+    pages = (os.path.relpath(ROOT / "docs" / name, here) for name in ("results.md", "training.md"))
     return [
         "## Why rates differ from the paper's",
         "",
@@ -296,13 +296,13 @@ def _why(findings: Findings, here: Path) -> list[str]:
         "CLIP, R3M, VIP and others as they were released.",
         "- A policy feels its own hand's place, from which much of a motion follows whatever the picture shows, and "
         "features of a random network tell scenes apart too. Both can narrow the differences between representations.",
-        *_fooled(findings, results_page),
+        *_fooled(findings, *pages),
         f"- Networks trained for {steps} steps: who is ahead after so many, not in the end.",
         "",
     ]
 
 
-def _fooled(findings: Findings, results_page: str) -> list[str]:
+def _fooled(findings: Findings, results_page: str, training_page: str) -> list[str]:
     counted = [
         findings.fooled(course, entry)
         for course in findings.plan.courses
@@ -317,7 +317,8 @@ def _fooled(findings: Findings, results_page: str) -> list[str]:
         "failures under the right instruction ended at a picture that the network values at least as much as the "
         "scripted policy's success. A network that has seen successes alone can learn where the arm is when a task is "
         "done, and value that whatever has become of the object. Recordings hold no such pictures, so metrics over "
-        f"recordings ([results.md]({results_page})) look better than planning with the same network.",
+        f"recordings ([results.md]({results_page})) look better than planning with the same network. A network can "
+        f"learn from such ends ([training.md]({training_page}#learning-from-failures)); those here have not.",
     ]
 
 

@@ -11,6 +11,7 @@ from training.config import plain
 from training.imitate import NOTHING as EYES_SHUT
 from training.imitate import STATE
 from training.imitate_demos import NOISE, REPEAT, STEPS
+from training.plan_cem import Cem
 from training.plan_objective import NOTHING, OPPOSITE, RIGHT, SIMULATOR
 from training.results import plan as results
 from training.results.plan import INFONCE, LIV, VIP_IMAGE, Arm
@@ -152,9 +153,8 @@ class Plan:
         """
         own = {key: value for key, value in asdict(self).items() if key != "results"}
         trained = {"pretrain": asdict(self.results.pretrain()), "finetune": asdict(self.results.finetune())}
-        return json.loads(
-            json.dumps(plain({**own, **trained, "repeat": REPEAT, "imitate_steps": STEPS, "push": NOISE}))
-        )
+        fixed = {"repeat": REPEAT, "imitate_steps": STEPS, "push": NOISE, "elites": Cem.elites, "spread": Cem.spread}
+        return json.loads(json.dumps(plain({**own, **trained, **fixed})))
 
 
 # About two hours of two cores.
