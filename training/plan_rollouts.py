@@ -16,7 +16,7 @@ from training.live_scene import LiveScene, State
 from training.worker_pool import WorkerPool
 
 Place = tuple[str, int, int]  # task, seed and size of a scene
-_SHARE = 8  # sequences handed to a worker at once: it can be stopped after them
+_SHARE = 4  # sequences handed to a worker at once: few, so that all have work, and soon hear that it has ended
 _kept: dict[Place, LiveScene] = {}  # the one scene of a worker process
 
 
