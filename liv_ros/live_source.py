@@ -186,8 +186,9 @@ class LiveSource:
         before = self._record
         if not answer.success:
             return before.model_copy(update={"message": answer.message})
-        self._keep_record(before.model_copy(update={"on": on, "folder": answer.message, "message": ""}))
-        return self._record
+        record = before.model_copy(update={"on": on, "folder": answer.message, "message": ""})
+        self._keep_record(record)
+        return record  # what is kept may be an older diagnostic again by now
 
     def models(self) -> list[wire.Model]:
         """See Source."""
