@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,12 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """All arrays of a file by name.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is none, is cut, or holds Python objects.
+        OSError: it cannot be opened.
+        ValueError: it is none, is cut or damaged, or holds Python objects.
     """
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:  # empty; cut; a lone array (.npy)
-        raise ValueError(f"no .npz file, or a damaged one ({error})") from error
+    with path.open("rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as stored:
+                return {name: stored[name] for name in stored.files}
+        except Exception as error:  # the zip, its compression, a header, a lone array: each has errors of its own
+            raise ValueError(f"no .npz file, or a damaged one ({error})") from error

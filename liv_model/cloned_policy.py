@@ -6,7 +6,6 @@ It acts on the embeddings of one model, and names it. ``liv imitate`` makes it.
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -77,11 +76,9 @@ class Policy:
             layers = tuple((numbers[f"w{i}"], numbers[f"b{i}"]) for i in range(count))
             instructions = tuple(str(text) for text in stored["instructions"].ravel())
             return cls(numbers["mean"], numbers["scale"], layers, str(stored["model"]), instructions)
-        except (OSError, ValueError, KeyError, RuntimeError, zlib.error, DataError) as error:
-            got, remedy = (
-                f"no {error}" if isinstance(error, KeyError) else error,
-                "make it anew: liv imitate --policy FILE",
-            )
+        except (OSError, ValueError, KeyError, DataError) as error:
+            got = f"no {error}" if isinstance(error, KeyError) else error
+            remedy = "make it anew: liv imitate --policy FILE"
             raise DataError(f"policy {path}", expected="an .npz of liv imitate", got=got, remedy=remedy) from error
 
 
