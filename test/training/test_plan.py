@@ -5,92 +5,27 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
-import time
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import pytest
+from child_process import interrupted
 from PIL import Image
 
 from liv_model.errors import ConfigError, DataError
 from training import plan, plan_end, plan_rollouts
-from training.episodes import EpisodeStore
 from training.live_scene import LiveScene
 from training.plan import Control, Planned, main, plan_episode, read_rows
-from training.plan_cem import Cem, search, smooth
+from training.plan_cem import Cem, smooth
 from training.plan_end import SIDE, End, write_picture
 from training.plan_objective import Objective, open_objective
-from training.plan_record import recording
 from training.plan_rollouts import Outcomes, Rollouts, act_out_at
 from training.representation import Representation
 from training.tasks import TaskWords, load_tasks
-from training.uses.plan import FULL
 from training.worker_pool import worker_pool
 
 SMALL = Cem(sequences=24, horizon=10, iterations=2)
-
-
-def test_the_search_finds_the_top_of_a_hill():
-    top = np.clip(np.cumsum(np.random.default_rng(1).normal(0, 0.3, (8, 4)), axis=0), -0.8, 0.8)
-    found = search(
-        lambda actions: -np.square(actions - top).sum(axis=(1, 2)),
-        np.zeros((8, 4)),
-        Cem(sequences=200, horizon=8, iterations=12),
-        np.random.default_rng(0),
-    )
-    assert np.abs(found - top).mean() < 0.1
-
-
-def test_the_search_asks_for_as_many_sequences_as_it_was_told_within_bounds():
-    asked = []
-
-    def score(actions):
-        asked.append(actions)
-        return np.arange(len(actions), dtype=float)
-
-    found = search(score, np.full((10, 4), 3.0), SMALL, np.random.default_rng(0))
-    assert [len(a) for a in asked] == [24, 24] and np.abs(asked).max() <= 1
-    assert np.array_equal(found, asked[0][-1])  # the best that was seen, not the last mean
-
-
-def test_the_mean_it_begins_with_is_among_the_first_and_is_kept_when_nothing_is_better():
-    begun = np.full((10, 4), 0.5)
-    found = search(lambda a: -np.abs(a - 0.5).sum(axis=(1, 2)), begun, SMALL, np.random.default_rng(0))
-    assert np.array_equal(found, begun)
-
-
-def test_scores_that_are_no_numbers_are_refused():
-    with pytest.raises(ConfigError, match="24 finite numbers"):
-        search(lambda a: np.full(len(a), np.nan), np.zeros((10, 4)), SMALL, np.random.default_rng(0))
-
-
-@pytest.mark.parametrize(
-    ("wrong", "what"),
-    [
-        ({"sequences": 1}, "--sequences: expected 2 or more, got 1"),
-        ({"horizon": 0}, "--horizon: expected 1 or more, got 0"),
-        ({"iterations": 0}, "--iterations: expected 1 or more, got 0"),
-        ({"elites": 0}, "elites, spread"),
-        ({"spread": 0}, "elites, spread"),
-    ],
-)
-def test_settings_out_of_range_are_refused(wrong, what):
-    with pytest.raises(ConfigError, match=what):
-        Cem(**wrong)
-
-
-def test_a_search_is_the_papers_by_default_and_the_studys():
-    for settings in (Cem(), FULL):
-        assert settings.sequences * settings.iterations == 200 and settings.horizon == 20
-
-
-def test_noise_is_smooth_and_of_unit_variance():
-    noise = smooth(np.random.default_rng(0), 4000, 12, 2)
-    assert noise.shape == (4000, 12, 2) and noise[:, -1].std() == pytest.approx(1, rel=0.05)
-    assert np.corrcoef(noise[:, 5, 0], noise[:, 6, 0])[0, 1] == pytest.approx(0.8, abs=0.03)
 
 
 @dataclass
@@ -302,18 +237,8 @@ def test_ctrl_c_ends_planning_and_keeps_what_is_done(tmp_path):
     out = tmp_path / "rows.jsonl"
     words = ["--objective", "simulator", "--tasks", "drawer-close", "--scenes", "500", "--steps", "30"]
     words += ["--sequences", "20", "--iterations", "1", "--workers", "2", "-o", str(out)]
-    command = [sys.executable, "-m", "liv_model.cli", "plan", *words]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    try:
-        while process.poll() is None and not out.exists():
-            time.sleep(0.05)
-        for _ in range(2):  # as an impatient person does, and a terminal: to all processes of the group
-            os.killpg(process.pid, signal.SIGINT)
-        _, error = process.communicate(timeout=60)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 130 and error.strip() == "liv plan: interrupted"
+    code, error = interrupted([sys.executable, "-m", "liv_model.cli", "plan", *words], out.exists)
+    assert code == 130 and error.strip() == "liv plan: interrupted"
     assert read_rows(out)
 
 
@@ -414,38 +339,6 @@ def test_an_end_stands_alone_where_the_scripted_policy_fails(tmp_path, monkeypat
     assert end.success is None and end.value_of_success is None and not end.reached.succeeded
     write_picture(end, tmp_path / "end.png")
     assert np.asarray(Image.open(tmp_path / "end.png")).shape == (SIDE + 18, SIDE, 3)
-
-
-@pytest.mark.simulation
-def test_what_was_done_becomes_an_episode_once(tmp_path, capsys):
-    store = tmp_path / "store"
-    words = ["--objective", "models/metaworld", "--tasks", "drawer-close", "--scenes", "1", "--seed", "7"]
-    words += ["--sequences", "2", "--iterations", "1", "--horizon", "2", "--steps", "9", "--record", str(store)]
-    for _ in range(2):
-        assert main([*words, "--json"]) == 0
-        [row] = json.loads(capsys.readouterr().out)
-        assert row["scene"] == 7
-    [episode] = EpisodeStore(store)
-    assert (episode.task, episode.outcome, episode.seed) == ("drawer-close", "failure", 7)
-    assert episode.frames.shape == (4, 112, 112, 3) and "metaworld@" in episode.source
-    assert episode.time_s == pytest.approx(0.0375 * np.arange(4))
-
-
-@pytest.mark.simulation
-def test_a_recording_ends_as_the_episode_did():
-    done = plan_episode("drawer-close", 100_000, Objective(), Control(SMALL, steps=120))
-    episode = recording("drawer-close", 100_000, done.actions, repeat=3, size=32, source="test")
-    assert done.success_step == 3 * len(done.actions) and episode.outcome == "success"
-    assert len(episode) == len(done.actions) + 1 and episode.text == load_tasks()["drawer-close"].text
-    with LiveScene("drawer-close", 100_000, 32) as scene:
-        scene.restore(done.end)
-        assert np.array_equal(episode.frames[-1], scene.picture())
-
-
-@pytest.mark.parametrize("words", [["--objective", "simulator"], ["--objective", "x", "--instruction", "opposite"]])
-def test_only_attempts_at_the_task_by_its_looks_are_recorded(tmp_path, words):
-    with pytest.raises(ConfigError, match=r"--record: expected attempts at the task.*got --objective"):
-        main([*words, "--tasks", "drawer-close", "--record", str(tmp_path / "store")])
 
 
 @pytest.mark.slow

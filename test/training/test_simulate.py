@@ -3,14 +3,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from child_process import interrupted
 
 import training
 from liv_model.errors import DataError
@@ -193,19 +192,8 @@ def _episodes(store: Path) -> int:
 def test_ctrl_c_leaves_a_store_that_can_be_read(tmp_path):
     store = tmp_path / "store"
     command = [sys.executable, "-m", "liv_model.cli", "episodes", "simulate", *RUN, "--episodes-per-task", "500"]
-    process = subprocess.Popen(
-        [*command, "-o", str(store)], cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    try:
-        while process.poll() is None and _episodes(store) < 1:
-            time.sleep(0.05)
-        for _ in range(2):  # as an impatient person does, and a terminal: to all processes of the group
-            os.killpg(process.pid, signal.SIGINT)
-        _, error = process.communicate(timeout=60)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 130 and "interrupted" in error and "Traceback" not in error
+    code, error = interrupted([*command, "-o", str(store)], lambda: _episodes(store) > 0, cwd=ROOT)
+    assert code == 130 and "interrupted" in error and "Traceback" not in error
     EpisodeStore(store).verify()
 
 
