@@ -84,12 +84,15 @@ def test_the_view_becomes_the_goal(page, expect):
 
 
 def test_verdicts_are_seen_in_the_list(page, expect, set_goal):
+    newest = page.locator("#episodes button.episode").first
     for key, verdict in (("Space", "success"), ("f", "failure"), ("d", "discarded")):
+        before = values(page)[-1]["id"]
         set_goal(page, "open the door")
         expect(page.locator("#goal-text")).to_have_value("")
-        expect(page.locator("#episodes li").first).to_contain_text("running")
+        expect(newest).not_to_have_attribute("data-id", before)  # that of the goal before ran, too
+        expect(newest).to_contain_text("running")
         page.keyboard.press(key)
-        expect(page.locator("#episodes li").first).to_contain_text(verdict)
+        expect(newest).to_contain_text(verdict)
 
 
 def test_a_bag_is_recorded(page, graph, expect):

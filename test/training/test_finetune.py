@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
@@ -70,6 +71,17 @@ def finetune(base, bags, tmp_path, capsys):
         return code, printed.out, printed.err
 
     return finetune
+
+
+def test_failures_of_bags_are_learned_from_where_that_is_asked_for(finetune, tmp_path):
+    code, out, err = finetune("--json", "--set", "sampler.failures=3")
+    assert code in (0, 1), err
+    assert json.loads(out)["episodes"] == {
+        **{"successes": 12, "failures": 1},  # of two failures one is kept aside
+        **{"held_out_successes": 4, "held_out_failures": 1},
+    }
+    settings = yaml.safe_load((tmp_path / "new.work" / "run" / "config.yaml").read_text())
+    assert settings["sampler"]["failures"] == 3
 
 
 def test_a_bundle_comes_out_and_the_same_command_goes_on(finetune, base, tmp_path):
