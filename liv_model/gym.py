@@ -103,7 +103,7 @@ class LivReward(gymnasium.Wrapper):
         self._scorer.begin([0])
         self._ended = False
         seen = self._see()
-        return self._observed(observation, seen), {**info, **seen}
+        return _observed(observation, seen, self._observe), {**info, **seen}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """As of ``env``, with LIV's view of what the action led to in ``info``."""
@@ -114,7 +114,7 @@ class LivReward(gymnasium.Wrapper):
         self._ended = terminated or truncated
         seen = self._see()
         reward = seen["liv_reward"] if self._replace else reward
-        return self._observed(observation, seen), reward, terminated, truncated, {**info, **seen}
+        return _observed(observation, seen, self._observe), reward, terminated, truncated, {**info, **seen}
 
     def render(self) -> Any:
         """The picture that was scored last, uint8 (H, W, 3) RGB: a copy."""
@@ -124,9 +124,6 @@ class LivReward(gymnasium.Wrapper):
         self._picture = self.env.render()
         (sample,), embeddings = self._scorer.score([self._picture])
         return dict(zip(KEYS, (sample.value, sample.reward, sample.progress, embeddings[0]), strict=True))
-
-    def _observed(self, observation: Any, seen: dict[str, Any]) -> Any:
-        return _joined(observation, seen["liv_embedding"]) if self._observe else observation
 
 
 class LivVectorReward(VectorWrapper):
@@ -181,7 +178,7 @@ class LivVectorReward(VectorWrapper):
         self._scorer.begin(np.flatnonzero(mask))
         self._ended &= ~mask
         seen = self._see()
-        return self._observed(observations, seen), {**infos, **seen}
+        return _observed(observations, seen, self._observe), {**infos, **seen}
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """As of ``env``, with LIV's view of what the actions led to in ``infos``."""
@@ -191,7 +188,7 @@ class LivVectorReward(VectorWrapper):
         self._ended = np.logical_or(terminations, truncations)
         seen = self._see()
         rewards = seen["liv_reward"].copy() if self._replace else rewards
-        return self._observed(observations, seen), rewards, terminations, truncations, {**infos, **seen}
+        return _observed(observations, seen, self._observe), rewards, terminations, truncations, {**infos, **seen}
 
     def _see(self) -> dict[str, np.ndarray]:
         pictures = self.env.render()
@@ -202,9 +199,6 @@ class LivVectorReward(VectorWrapper):
         columns = [np.array([getattr(s, name) for s in samples]) for name in ("value", "reward", "progress")]
         seen = dict(zip(KEYS, (*columns, embeddings), strict=True))
         return {**seen, **{f"_{key}": np.ones(self.num_envs, bool) for key in KEYS}}
-
-    def _observed(self, observations: Any, seen: dict[str, np.ndarray]) -> Any:
-        return _joined(observations, seen["liv_embedding"]) if self._observe else observations
 
     def _one_each(self, goal: GoalLike | Sequence[GoalLike]) -> list[GoalLike]:
         if not isinstance(goal, (list, tuple)):
@@ -244,8 +238,8 @@ def _with_embedding(space: gymnasium.Space, model: LoadedModel) -> gymnasium.spa
     return gymnasium.spaces.Dict({"observation": space, "liv_embedding": embedding})
 
 
-def _joined(observation: Any, embedding: np.ndarray) -> dict[str, Any]:
-    return {"observation": observation, "liv_embedding": embedding}
+def _observed(observation: Any, seen: dict[str, Any], with_embedding: bool) -> Any:
+    return {"observation": observation, "liv_embedding": seen["liv_embedding"]} if with_embedding else observation
 
 
 def _require_finite(action: Any) -> None:

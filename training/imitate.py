@@ -24,6 +24,7 @@ from liv_model.progress_bar import progress_bar
 from liv_model.whole_file import replace_json
 from training.imitate_demos import OTHERS, REPEAT, STEPS, Demonstrations, demonstrate
 from training.imitate_policy import clone
+from training.least_value import require_least
 from training.live_scene import UNSEEN, LiveScene
 from training.representation import NOTHING, Representation, open_representation
 from training.scene import TEST_SEED, load_simulator
@@ -147,9 +148,7 @@ def judge(
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
     arguments = _parser().parse_args(argv)
-    for name, least in (("demonstrations", 1), ("scenes", 1), ("train_steps", 1), ("threads", 0)):
-        if getattr(arguments, name) < least:
-            raise ConfigError("--" + name.replace("_", "-"), expected=f"{least} or more", got=getattr(arguments, name))
+    require_least(arguments, demonstrations=1, scenes=1, train_steps=1, threads=0)
     tasks = [words.name for words in select_tasks(arguments.tasks)]
     require_file(arguments.out, "-o")
     require_file(arguments.policy, "--policy")

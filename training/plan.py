@@ -26,6 +26,7 @@ from liv_model.progress_bar import progress_bar
 from liv_model.whole_file import replace_text
 from training.episodes import EpisodeWriter
 from training.imitate_demos import REPEAT
+from training.least_value import require_least
 from training.live_scene import ACTION, LiveScene, State
 from training.plan_cem import Cem, search
 from training.plan_end import End, write_picture
@@ -166,9 +167,7 @@ def plan_episode(
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
     arguments = _parser().parse_args(argv)
-    for name, least in (("scenes", 1), ("seed", 0), ("first_scene", 0), ("workers", 0), ("threads", 0)):
-        if getattr(arguments, name) < least:
-            raise ConfigError("--" + name.replace("_", "-"), expected=f"{least} or more", got=getattr(arguments, name))
+    require_least(arguments, scenes=1, seed=0, first_scene=0, workers=0, threads=0)
     tasks = [words.name for words in select_tasks(arguments.tasks)]
     cem = Cem(arguments.sequences, arguments.horizon, arguments.iterations)
     execute = min(Control.execute, cem.horizon) if arguments.execute is None else arguments.execute

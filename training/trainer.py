@@ -163,7 +163,9 @@ class Trainer:
         tokens = self._tokenizer.encode([*batch.texts, *batch.distractors])  # (b + M, L)
         with self._autocast():
             # the five frames of all videos as one batch: batch norm sees them together, as released
-            pictures = torch.cat([images.flatten(0, 1), failures])  # (5 b + F, S, S, 3)
+            pictures = images.flatten(0, 1)  # (5 b, S, S, 3)
+            if len(failures):  # else nothing is copied
+                pictures = torch.cat([pictures, failures])  # (5 b + F, S, S, 3)
             pictures, texts = self._towers(pictures, torch.from_numpy(tokens).to(self._device))
         frames, failed = pictures.split([len(pictures) - len(failures), len(failures)])  # (5 b, D), (F, D)
         texts, others = texts.split([len(batch.texts), len(batch.distractors)])  # (b, D), (M, D)

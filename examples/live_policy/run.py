@@ -28,6 +28,7 @@ from liv_model.bundle import Bundle
 from liv_model.cloned_policy import Policy
 from liv_model.errors import MISTAKE, ConfigError, LivError, MediaError, first_few
 from liv_ros.demo import isolate
+from training.least_value import require_least
 from training.tasks import task as find_task
 from training.writable import require_folder
 
@@ -192,9 +193,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("-o", "--output", type=Path, default=Path("live_out"), help="folder (default: live_out)")
     arguments = parser.parse_args(argv)
     try:
-        for name, least in (("steps", 1), ("seed", 0)):
-            if getattr(arguments, name) < least:
-                raise ConfigError(f"--{name}", expected=f"{least} or more", got=getattr(arguments, name))
+        require_least(arguments, steps=1, seed=0)
         goal = arguments.goal or find_task(arguments.task).text
         policy = arguments.policy.resolve()
         require_known(Policy.load(policy), arguments.task)
